@@ -1,0 +1,184 @@
+"""Refusals: one small class a reason. Its docstring is the message, with the metadata filled in.
+
+Raise one anywhere; `runwire.core.interceptors` turns it into a gRPC status with its details.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+from runwire.api.type.v1.error_reason_pb2 import ErrorReason
+
+DOMAIN = "runwire"
+
+
+class Refusal(Exception):
+    """A call is refused."""
+
+    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
+    reason: str = "INTERNAL"
+    retry_after: ClassVar[timedelta | None] = None
+
+    def __init__(self, **metadata: object) -> None:
+        self.metadata = {key: str(value) for key, value in metadata.items()}
+        super().__init__((type(self).__doc__ or "").format(**self.metadata))
+
+    def details(self) -> list[Message]:
+        """The details beside ErrorInfo."""
+        if self.retry_after is None:
+            return []
+        delay = Duration()
+        delay.FromTimedelta(self.retry_after)
+        return [RetryInfo(retry_delay=delay)]
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One wrong field of a request: its path, an ErrorReason without prefix, and a text for its sender."""
+
+    field: str
+    reason: str
+    description: str
+
+
+class InvalidRequest(Refusal):
+    """The request is invalid: {fields}."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        self.violations = list(violations)
+        super().__init__(fields="; ".join(f"{v.field}: {v.description}" for v in self.violations))
+        self.metadata = {}
+        reasons = {v.reason for v in self.violations}
+        self.reason = reasons.pop() if len(reasons) == 1 else "INVALID_REQUEST"
+
+    def details(self) -> list[Message]:
+        """All violations."""
+        return [
+            BadRequest(
+                field_violations=[
+                    BadRequest.FieldViolation(field=v.field, reason=v.reason, description=v.description)
+                    for v in self.violations
+                ]
+            )
+        ]
+
+
+class AssistantNotFound(Refusal):
+    """There is no assistant {assistant_id}."""
+
+    code, reason = grpc.StatusCode.NOT_FOUND, "ASSISTANT_NOT_FOUND"
+
+
+class GraphNotFound(Refusal):
+    """No worker has published a graph {graph_id}."""
+
+    code, reason = grpc.StatusCode.NOT_FOUND, "GRAPH_NOT_FOUND"
+
+
+class ThreadNotFound(Refusal):
+    """There is no thread {thread_id}."""
+
+    code, reason = grpc.StatusCode.NOT_FOUND, "THREAD_NOT_FOUND"
+
+
+class RunNotFound(Refusal):
+    """There is no run {run_id}."""
+
+    code, reason = grpc.StatusCode.NOT_FOUND, "RUN_NOT_FOUND"
+
+
+class CheckpointNotFound(Refusal):
+    """Thread {thread_id} has no checkpoint {checkpoint_id}."""
+
+    code, reason = grpc.StatusCode.NOT_FOUND, "CHECKPOINT_NOT_FOUND"
+
+
+class IdReused(Refusal):
+    """The id {id} belongs to something that was created with another request."""
+
+    code, reason = grpc.StatusCode.ALREADY_EXISTS, "ID_REUSED"
+
+
+class ThreadBusy(Refusal):
+    """Thread {thread_id} has an unfinished run."""
+
+    code, reason = grpc.StatusCode.FAILED_PRECONDITION, "THREAD_BUSY"
+
+
+class ThreadHasNoGraph(Refusal):
+    """Thread {thread_id} has never run a graph, so it has no state."""
+
+    code, reason = grpc.StatusCode.FAILED_PRECONDITION, "THREAD_HAS_NO_GRAPH"
+
+
+class AssistantIsDefault(Refusal):
+    """Assistant {assistant_id} is the default of its graph and can't be deleted."""
+
+    code, reason = grpc.StatusCode.FAILED_PRECONDITION, "ASSISTANT_IS_DEFAULT"
+
+
+class EventsExpired(Refusal):
+    """The events of run {run_id} after this event id are no longer kept."""
+
+    code, reason = grpc.StatusCode.OUT_OF_RANGE, "EVENTS_EXPIRED"
+
+
+class DatabaseUnavailable(Refusal):
+    """The database can't be reached; try again."""
+
+    code, reason = grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE"
+    retry_after = timedelta(seconds=1)
+
+
+class NoWorker(Refusal):
+    """No live worker serves graph {graph_id}."""
+
+    code, reason = grpc.StatusCode.UNAVAILABLE, "NO_WORKER"
+    retry_after = timedelta(seconds=5)
+
+
+class ServerDraining(Refusal):
+    """This server is shutting down; call again."""
+
+    code, reason = grpc.StatusCode.UNAVAILABLE, "SERVER_DRAINING"
+    retry_after = timedelta(seconds=0.5)
+
+
+class DeadlineExceeded(Refusal):
+    """The deadline passed before the answer was there."""
+
+    code, reason = grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"
+
+
+class NotServed(Refusal):
+    """{method} is part of the contract, but this server does not serve it."""
+
+    code, reason = grpc.StatusCode.UNIMPLEMENTED, "NOT_SERVED"
+
+
+class Bug(Refusal):
+    """Something went wrong inside; the server's log has it under {error_id}."""
+
+
+def to_status(refusal: Refusal) -> Status:
+    """The wire form: code, message, one ErrorInfo, and the refusal's own details."""
+    ErrorReason.Value(f"ERROR_REASON_{refusal.reason}")
+    info = ErrorInfo(reason=refusal.reason, domain=DOMAIN, metadata=refusal.metadata)
+    packed = []
+    for detail in [info, *refusal.details()]:
+        wrapped = AnyMessage()
+        wrapped.Pack(detail)
+        packed.append(wrapped)
+    code: int = refusal.code.value[0]
+    return Status(code=code, message=str(refusal), details=packed)

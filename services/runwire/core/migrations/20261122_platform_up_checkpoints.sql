@@ -1,0 +1,52 @@
+-- The tables of langgraph-checkpoint-postgres 3.2, column for column, so that a database moves between it and Runwire
+-- without conversion. Every statement may meet a database which that package has already set up.
+
+CREATE TABLE IF NOT EXISTS checkpoint_migrations (
+    v integer PRIMARY KEY
+);
+
+CREATE TABLE IF NOT EXISTS checkpoints (
+    thread_id text NOT NULL,
+    checkpoint_ns text NOT NULL DEFAULT '',
+    checkpoint_id text NOT NULL,
+    parent_checkpoint_id text,
+    type text,
+    checkpoint jsonb NOT NULL,
+    metadata jsonb NOT NULL DEFAULT '{}',
+    PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id)
+);
+
+CREATE TABLE IF NOT EXISTS checkpoint_blobs (
+    thread_id text NOT NULL,
+    checkpoint_ns text NOT NULL DEFAULT '',
+    channel text NOT NULL,
+    version text NOT NULL,
+    type text NOT NULL,
+    blob bytea,
+    PRIMARY KEY (thread_id, checkpoint_ns, channel, version)
+);
+
+CREATE TABLE IF NOT EXISTS checkpoint_writes (
+    thread_id text NOT NULL,
+    checkpoint_ns text NOT NULL DEFAULT '',
+    checkpoint_id text NOT NULL,
+    task_id text NOT NULL,
+    idx integer NOT NULL,
+    channel text NOT NULL,
+    type text,
+    blob bytea NOT NULL,
+    task_path text NOT NULL DEFAULT '',
+    PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)
+);
+
+-- What databases of older releases of that package lack.
+ALTER TABLE checkpoint_blobs ALTER COLUMN blob DROP NOT NULL;
+ALTER TABLE checkpoint_writes ADD COLUMN IF NOT EXISTS task_path text NOT NULL DEFAULT '';
+
+-- A run is rolled back by its id. The package's own indexes on thread_id alone are left out: each repeats the head of a primary key.
+CREATE INDEX IF NOT EXISTS checkpoints_run_id_idx ON checkpoints ((metadata ->> 'run_id'));
+
+-- The version up to which that package would migrate; its setup() finds nothing left to do.
+INSERT INTO checkpoint_migrations (v)
+SELECT v FROM generate_series(0, 9) AS v
+ON CONFLICT (v) DO NOTHING;

@@ -1,0 +1,325 @@
+-- A run's life as functions: every change of a run's status that touches more than its own row is one of these, so each
+-- decision is one transaction and one round trip. Inside, statements run one after another and each sees what was
+-- committed before it, so a lock that is taken first makes the reads after it current.
+--
+-- Locks are always taken in this order: worker, thread, run.
+
+-- The column of the checkpoint tables that a thread's rows carry. Tenants other than the default have theirs apart.
+CREATE FUNCTION checkpoint_thread(p_tenant text, p_thread_id text, p_run_id uuid) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN p_tenant = 'default' THEN '' ELSE p_tenant || '/' END || COALESCE(p_thread_id, p_run_id::text)
+$$;
+
+-- Makes the next pending run of a thread claimable, unless one is running or ready already. The caller holds the thread's lock.
+-- Returns the run's graph, or NULL when there is nothing to wake a worker for.
+CREATE FUNCTION promote_next_run(p_tenant text, p_thread_id text) RETURNS text
+LANGUAGE sql AS $$
+    UPDATE runs SET ready = true
+    WHERE run_id = (
+        SELECT run_id FROM runs
+        WHERE tenant = p_tenant AND thread_id = p_thread_id AND status = 'pending'
+        ORDER BY due_at, position
+        LIMIT 1
+    )
+    AND NOT ready
+    AND NOT EXISTS (
+        SELECT 1 FROM runs WHERE tenant = p_tenant AND thread_id = p_thread_id AND status = 'running'
+    )
+    RETURNING graph_id
+$$;
+
+-- Removes what a run has written to its thread's checkpoints.
+CREATE FUNCTION delete_checkpoints_of_run(p_tenant text, p_thread_id text, p_run_id uuid) RETURNS void
+LANGUAGE sql AS $$
+    WITH gone AS (
+        DELETE FROM checkpoints
+        WHERE thread_id = checkpoint_thread(p_tenant, p_thread_id, p_run_id) AND metadata ->> 'run_id' = p_run_id::text
+        RETURNING thread_id, checkpoint_ns, checkpoint_id, checkpoint
+    ), writes AS (
+        DELETE FROM checkpoint_writes w USING gone
+        WHERE (w.thread_id, w.checkpoint_ns, w.checkpoint_id) = (gone.thread_id, gone.checkpoint_ns, gone.checkpoint_id)
+    ), versions AS (
+        SELECT DISTINCT gone.thread_id, gone.checkpoint_ns, v.key AS channel, v.value AS version
+        FROM gone, jsonb_each_text(gone.checkpoint -> 'channel_versions') v
+    )
+    DELETE FROM checkpoint_blobs b USING versions v
+    WHERE (b.thread_id, b.checkpoint_ns, b.channel, b.version) = (v.thread_id, v.checkpoint_ns, v.channel, v.version)
+    AND NOT EXISTS (
+        SELECT 1 FROM checkpoints c
+        WHERE c.thread_id = b.thread_id AND c.checkpoint_ns = b.checkpoint_ns
+        AND c.metadata ->> 'run_id' IS DISTINCT FROM p_run_id::text
+        AND c.checkpoint -> 'channel_versions' ->> b.channel = b.version
+    )
+$$;
+
+-- Removes everything under a checkpoint thread.
+CREATE FUNCTION delete_checkpoints_of_thread(p_checkpoint_thread text) RETURNS void
+LANGUAGE sql AS $$
+    DELETE FROM checkpoint_writes WHERE thread_id = p_checkpoint_thread;
+    DELETE FROM checkpoint_blobs WHERE thread_id = p_checkpoint_thread;
+    DELETE FROM checkpoints WHERE thread_id = p_checkpoint_thread;
+$$;
+
+-- Stores a run. outcome: 'created', 'exists' (same id, same request), 'id_reused', 'thread_not_found', 'thread_busy',
+-- 'assistant_changed' (p_assistant_version is not the latest any more: read the assistant again).
+CREATE FUNCTION create_run(
+    p_run_id uuid, p_tenant text, p_thread_id text, p_create_thread boolean,
+    p_assistant_id text, p_assistant_version integer, p_graph_id text,
+    p_strategy text, p_delay interval, p_request bytea, p_digest bytea,
+    p_base_metadata jsonb, p_metadata jsonb, p_event_log boolean, p_cron_id text
+) RETURNS TABLE (outcome text, run runs)
+LANGUAGE plpgsql AS $$
+DECLARE
+    thread_metadata jsonb := '{}';
+    busy boolean := false;
+BEGIN
+    SELECT r.* INTO run FROM runs r WHERE r.run_id = p_run_id;
+    IF FOUND THEN
+        outcome := CASE WHEN run.tenant = p_tenant AND run.request_digest = p_digest THEN 'exists' ELSE 'id_reused' END;
+        RETURN NEXT;
+        RETURN;
+    END IF;
+
+    PERFORM 1 FROM assistants a
+    WHERE a.tenant = p_tenant AND a.assistant_id = p_assistant_id AND a.version = p_assistant_version;
+    IF NOT FOUND THEN
+        outcome := 'assistant_changed';
+        RETURN NEXT;
+        RETURN;
+    END IF;
+
+    IF p_thread_id IS NOT NULL THEN
+        IF p_create_thread THEN
+            INSERT INTO threads (tenant, thread_id, metadata, graph_id, assistant_id)
+            VALUES (
+                p_tenant, p_thread_id, jsonb_build_object('graph_id', p_graph_id, 'assistant_id', p_assistant_id),
+                p_graph_id, p_assistant_id
+            )
+            ON CONFLICT DO NOTHING;
+        END IF;
+        SELECT t.metadata INTO thread_metadata FROM threads t
+        WHERE t.tenant = p_tenant AND t.thread_id = p_thread_id FOR UPDATE;
+        IF NOT FOUND THEN
+            outcome := 'thread_not_found';
+            RETURN NEXT;
+            RETURN;
+        END IF;
+        busy := EXISTS (
+            SELECT 1 FROM runs r
+            WHERE r.tenant = p_tenant AND r.thread_id = p_thread_id AND r.status IN ('pending', 'running')
+        );
+        IF busy AND p_strategy = 'reject' THEN
+            outcome := 'thread_busy';
+            RETURN NEXT;
+            RETURN;
+        END IF;
+        UPDATE threads t
+        SET graph_id = p_graph_id, assistant_id = p_assistant_id, updated_at = now(),
+            metadata = t.metadata || jsonb_build_object('graph_id', p_graph_id, 'assistant_id', p_assistant_id)
+        WHERE t.tenant = p_tenant AND t.thread_id = p_thread_id
+        AND (t.graph_id, t.assistant_id) IS DISTINCT FROM (p_graph_id, p_assistant_id);
+    END IF;
+
+    -- The clock is read behind the thread's lock, so that the order of creation is the order of the queue.
+    INSERT INTO runs AS r (
+        run_id, tenant, thread_id, assistant_id, assistant_version, graph_id, multitask_strategy, ready,
+        created_at, due_at, request, request_digest, metadata, event_log, cron_id
+    )
+    VALUES (
+        p_run_id, p_tenant, p_thread_id, p_assistant_id, p_assistant_version, p_graph_id, p_strategy, NOT busy,
+        clock_timestamp(), clock_timestamp() + p_delay, p_request, p_digest,
+        p_base_metadata || thread_metadata || p_metadata, p_event_log, p_cron_id
+    )
+    ON CONFLICT (run_id) DO NOTHING
+    RETURNING r.* INTO run;
+    IF FOUND THEN
+        outcome := 'created';
+    ELSE
+        SELECT r.* INTO run FROM runs r WHERE r.run_id = p_run_id;
+        outcome := CASE WHEN run.tenant = p_tenant AND run.request_digest = p_digest THEN 'exists' ELSE 'id_reused' END;
+    END IF;
+    RETURN NEXT;
+END
+$$;
+
+-- Ends a cancelled run that nobody executes any more. The caller holds the locks of its thread and of the run.
+-- Returns the graph of the thread's next run, or NULL.
+CREATE FUNCTION end_cancelled_run(p_run runs, p_action text) RETURNS text
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_action = 'rollback' THEN
+        PERFORM delete_checkpoints_of_run(p_run.tenant, p_run.thread_id, p_run.run_id);
+        DELETE FROM runs WHERE run_id = p_run.run_id;
+    ELSE
+        UPDATE runs
+        SET status = 'cancelled', ready = false, worker_id = NULL, executor = NULL, finished_at = clock_timestamp(),
+            cancel_action = NULL
+        WHERE run_id = p_run.run_id;
+    END IF;
+    IF p_run.thread_id IS NULL THEN
+        PERFORM delete_checkpoints_of_thread(checkpoint_thread(p_run.tenant, NULL, p_run.run_id));
+        RETURN NULL;
+    END IF;
+    UPDATE threads SET updated_at = now() WHERE tenant = p_run.tenant AND thread_id = p_run.thread_id;
+    RETURN promote_next_run(p_run.tenant, p_run.thread_id);
+END
+$$;
+
+-- Asks for a run's end. outcome: 'not_found', 'ended' (it had ended before), 'cancelled' (it was pending: it has ended here),
+-- 'requested' (its worker has to stop it). A rollback overrides an interrupt that was asked for before.
+CREATE FUNCTION cancel_run(p_tenant text, p_run_id uuid, p_action text)
+RETURNS TABLE (outcome text, run runs, promoted_graph_id text)
+LANGUAGE plpgsql AS $$
+BEGIN
+    SELECT r.* INTO run FROM runs r WHERE r.tenant = p_tenant AND r.run_id = p_run_id;
+    IF NOT FOUND THEN
+        outcome := 'not_found';
+        RETURN NEXT;
+        RETURN;
+    END IF;
+    IF run.thread_id IS NOT NULL THEN
+        PERFORM 1 FROM threads t WHERE t.tenant = run.tenant AND t.thread_id = run.thread_id FOR UPDATE;
+    END IF;
+    SELECT r.* INTO run FROM runs r WHERE r.tenant = p_tenant AND r.run_id = p_run_id FOR UPDATE;
+    IF NOT FOUND THEN
+        outcome := 'not_found';
+    ELSIF run.status = 'pending' THEN
+        promoted_graph_id := end_cancelled_run(run, p_action);
+        run.status := 'cancelled';
+        run.finished_at := clock_timestamp();
+        outcome := 'cancelled';
+    ELSIF run.status = 'running' THEN
+        UPDATE runs r
+        SET cancel_action = CASE WHEN r.cancel_action = 'rollback' THEN 'rollback' ELSE p_action END
+        WHERE r.run_id = p_run_id
+        RETURNING r.* INTO run;
+        outcome := 'requested';
+    ELSE
+        outcome := 'ended';
+    END IF;
+    RETURN NEXT;
+END
+$$;
+
+-- Ends a run for the holder of its claim: status, last events, the thread's values, and the thread's next run.
+-- outcome: 'finished', 'rolled_back', 'stale' (the claim is not the run's any more: nothing was changed),
+-- 'cancel_requested' (a cancel came first and p_status is not 'cancelled': nothing was changed).
+-- Locks: the thread's, then the run's.
+CREATE FUNCTION finish_run(
+    p_run_id uuid, p_claim integer, p_tenant text, p_thread_id text, p_status text,
+    p_output json, p_values jsonb, p_interrupts jsonb, p_error_type text, p_error_message text,
+    p_first_seq integer, p_last_seq integer, p_events bytea, p_keep_checkpoints boolean
+) RETURNS TABLE (outcome text, promoted_graph_id text)
+LANGUAGE plpgsql AS $$
+DECLARE
+    mine runs;
+BEGIN
+    IF p_thread_id IS NOT NULL THEN
+        PERFORM 1 FROM threads t WHERE t.tenant = p_tenant AND t.thread_id = p_thread_id FOR UPDATE;
+    END IF;
+    SELECT r.* INTO mine FROM runs r
+    WHERE r.run_id = p_run_id AND r.claim = p_claim AND r.status = 'running' FOR UPDATE;
+    IF NOT FOUND THEN
+        outcome := 'stale';
+        RETURN NEXT;
+        RETURN;
+    END IF;
+    IF mine.cancel_action IS NOT NULL AND p_status <> 'cancelled' THEN
+        outcome := 'cancel_requested';
+        RETURN NEXT;
+        RETURN;
+    END IF;
+    IF mine.cancel_action = 'rollback' THEN
+        promoted_graph_id := end_cancelled_run(mine, 'rollback');
+        outcome := 'rolled_back';
+        RETURN NEXT;
+        RETURN;
+    END IF;
+
+    IF p_events IS NOT NULL THEN
+        INSERT INTO run_events (run_id, claim, first_seq, last_seq, events)
+        VALUES (p_run_id, p_claim, p_first_seq, p_last_seq, p_events);
+    END IF;
+    UPDATE runs r
+    SET status = p_status, worker_id = NULL, executor = NULL, finished_at = clock_timestamp(), cancel_action = NULL,
+        output = p_output, interrupts = p_interrupts, error_type = p_error_type, error_message = p_error_message
+    WHERE r.run_id = p_run_id;
+    IF p_thread_id IS NOT NULL THEN
+        UPDATE threads t
+        SET status = CASE WHEN p_status IN ('error', 'timeout') THEN 'error'
+                          WHEN p_status = 'interrupted' THEN 'interrupted' ELSE 'idle' END,
+            error_type = p_error_type, error_message = p_error_message,
+            values = COALESCE(p_values, t.values), interrupts = p_interrupts,
+            updated_at = clock_timestamp(),
+            state_updated_at = CASE WHEN p_values IS NULL THEN t.state_updated_at ELSE clock_timestamp() END
+        WHERE t.tenant = p_tenant AND t.thread_id = p_thread_id;
+        promoted_graph_id := promote_next_run(p_tenant, p_thread_id);
+    ELSIF NOT p_keep_checkpoints THEN
+        PERFORM delete_checkpoints_of_thread(checkpoint_thread(p_tenant, NULL, p_run_id));
+    END IF;
+    outcome := 'finished';
+    RETURN NEXT;
+END
+$$;
+
+-- Puts one running run back into the queue, at its head, or ends it where a cancel is waiting.
+-- p_use_up: whether the attempt counts. Returns the graph to wake a worker for, or NULL.
+CREATE FUNCTION release_run(p_run_id uuid, p_claim integer, p_use_up boolean, p_delay interval) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    mine runs;
+BEGIN
+    SELECT r.* INTO mine FROM runs r WHERE r.run_id = p_run_id;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    IF mine.thread_id IS NOT NULL THEN
+        PERFORM 1 FROM threads t WHERE t.tenant = mine.tenant AND t.thread_id = mine.thread_id FOR UPDATE;
+    END IF;
+    SELECT r.* INTO mine FROM runs r
+    WHERE r.run_id = p_run_id AND r.claim = p_claim AND r.status = 'running' FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    IF mine.cancel_action IS NOT NULL THEN
+        RETURN end_cancelled_run(mine, mine.cancel_action);
+    END IF;
+    UPDATE runs
+    SET status = 'pending', ready = true, worker_id = NULL, executor = NULL,
+        due_at = CASE WHEN p_delay > interval '0' THEN clock_timestamp() + p_delay ELSE due_at END,
+        attempts = CASE WHEN p_use_up THEN attempts ELSE GREATEST(attempts - 1, 0) END
+    WHERE run_id = p_run_id;
+    RETURN mine.graph_id;
+END
+$$;
+
+-- Declares workers dead whose lease has run out, and gives their runs back. Any number of callers may do this at once.
+CREATE FUNCTION reap_dead_workers(p_limit integer) RETURNS TABLE (run_id uuid, graph_id text)
+LANGUAGE plpgsql AS $$
+DECLARE
+    held record;
+BEGIN
+    FOR held IN
+        WITH dead AS (
+            DELETE FROM workers w
+            WHERE w.worker_id IN (
+                SELECT d.worker_id FROM workers d
+                WHERE d.heartbeat_at + d.lease < now() LIMIT p_limit FOR UPDATE SKIP LOCKED
+            )
+            RETURNING w.worker_id
+        )
+        SELECT r.run_id, r.claim FROM runs r JOIN dead USING (worker_id) WHERE r.status = 'running'
+        UNION ALL
+        -- A run whose owner has no row at all: its worker was reaped while it claimed.
+        SELECT r.run_id, r.claim FROM runs r
+        WHERE r.status = 'running'
+        AND NOT EXISTS (SELECT 1 FROM workers w WHERE w.worker_id = r.worker_id)
+    LOOP
+        run_id := held.run_id;
+        graph_id := release_run(held.run_id, held.claim, true, interval '0');
+        IF graph_id IS NOT NULL THEN
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+END
+$$;

@@ -1,0 +1,91 @@
+"""The connection pool, which failures are worth another try, and the schema's migrations."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import asyncpg
+from asyncpg_trek import Direction, execute, plan
+from asyncpg_trek.asyncpg import AsyncpgBackend
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from runwire.core.settings import Settings
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_LATEST_REVISION = "transitions"
+_MIGRATION_LOCK = 0x72756E77697265
+
+_TRANSIENT = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    OSError,
+    TimeoutError,
+)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same statement may succeed a moment later: the connection broke, or the server restarts."""
+    if isinstance(error, _TRANSIENT):
+        return True
+    # asyncpg says so when a pooled connection was closed under an operation.
+    return isinstance(error, asyncpg.InterfaceError) and "clos" in str(error)
+
+
+def retrying(limit: float) -> AsyncRetrying:
+    """Tries again after transient failures, for at most `limit` seconds. Only for what may safely happen twice."""
+    return AsyncRetrying(
+        retry=retry_if_exception(is_transient),
+        wait=wait_random_exponential(multiplier=0.05, max=1.0),
+        stop=stop_after_delay(limit),
+        reraise=True,
+    )
+
+
+@asynccontextmanager
+async def connect(settings: Settings, process: str, *, size: int | None = None) -> AsyncIterator[Pool]:
+    """The process's pool, migrated to the latest schema. Raises whatever asyncpg raises when Postgres can't be had."""
+    timeout = settings.postgres_timeout.total_seconds()
+    pool = asyncpg.create_pool(
+        settings.database_uri,
+        min_size=1,
+        max_size=size or settings.postgres_pool,
+        timeout=timeout,
+        max_inactive_connection_lifetime=300,
+        server_settings={"application_name": f"runwire-{process}", "jit": "off"},
+    )
+    async with pool:
+        yield pool
+
+
+async def migrate(database_uri: str) -> None:
+    """Brings the schema to the latest revision; callers at the same time wait for one another."""
+    connection = await asyncpg.connect(database_uri)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
+        backend = AsyncpgBackend(connection)
+        steps = await plan(backend, _MIGRATIONS, _LATEST_REVISION, Direction.up)
+        await execute(backend, steps)
+    finally:
+        async with asyncio.timeout(5):
+            await connection.close()
+
+
+async def answers(pool: Pool) -> bool:
+    """Whether Postgres answers now."""
+    try:
+        return bool(await pool.fetchval("SELECT true", timeout=1.5))
+    except Exception as error:
+        if is_transient(error):
+            return False
+        raise

@@ -1,0 +1,80 @@
+"""A gRPC server with health and reflection, built the same way in every process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from runwire.core.interceptors import Refusals
+from runwire.core.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+Register = Callable[[grpc.aio.Server], None]
+
+_READY_CHECK_SECONDS = 2.0
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings,
+    port: int,
+    services: Sequence[tuple[str, Register]],
+    ready: Callable[[], Awaitable[bool]],
+    *,
+    patient: Collection[str] = (),
+) -> AsyncIterator[int]:
+    """Serves until the block ends; the value is the bound port (`port` 0 takes a free one).
+
+    `services` are full names with what registers each; health says SERVING for each while `ready()` is true, and for ""
+    while the process lives. Methods in `patient` have no default deadline. At the end calls in flight get `settings.shutdown_grace`.
+    """
+    server = grpc.aio.server(
+        interceptors=[Refusals(settings.call_timeout.total_seconds(), patient)],
+        options=[
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.max_send_message_length", settings.max_message_bytes),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.so_reuseport", 0),
+        ],
+    )
+    for _, register in services:
+        register(server)
+    names = [name for name, _ in services]
+    checks = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    if settings.reflection:
+        reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    bound = server.add_insecure_port(f"{settings.host}:{port}")
+    await server.start()
+    watcher = asyncio.create_task(_watch(checks, names, ready), name="health")
+    _log.info("serving", extra={"action": "serving", "port": bound, "services": names})
+    try:
+        yield bound
+    finally:
+        watcher.cancel()
+        with suppress(asyncio.CancelledError):
+            await watcher
+        await checks.enter_graceful_shutdown()
+        await server.stop(settings.shutdown_grace.total_seconds())
+
+
+async def _watch(checks: health.aio.HealthServicer, names: Sequence[str], ready: Callable[[], Awaitable[bool]]) -> None:
+    status = health_pb2.HealthCheckResponse
+    while True:
+        try:
+            async with asyncio.timeout(_READY_CHECK_SECONDS):
+                state = status.SERVING if await ready() else status.NOT_SERVING
+        except TimeoutError:
+            state = status.NOT_SERVING
+        for name in names:
+            await checks.set(name, state)
+        await asyncio.sleep(_READY_CHECK_SECONDS)

@@ -1,0 +1,78 @@
+"""Settings of all processes, from RUNWIRE_* variables; DATABASE_URI and REDIS_URI are understood as well."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _seconds(value: object) -> object:
+    """A bare number means seconds; ISO 8601 durations work as well."""
+    if isinstance(value, str) and value.replace(".", "", 1).isdigit():
+        return timedelta(seconds=float(value))
+    return value
+
+
+Span = Annotated[timedelta, BeforeValidator(_seconds)]
+
+
+class Settings(BaseSettings):
+    """One object for all processes, so that they agree on what they share."""
+
+    model_config = SettingsConfigDict(env_prefix="RUNWIRE_", extra="ignore", frozen=True, populate_by_name=True)
+
+    database_uri: str = Field(default="", validation_alias=AliasChoices("RUNWIRE_DATABASE_URI", "DATABASE_URI"))
+    redis_uri: str = Field(default="", validation_alias=AliasChoices("RUNWIRE_REDIS_URI", "REDIS_URI"))
+    redis_prefix: str = "runwire"
+    postgres_pool: int = Field(default=10, ge=2, le=500, description="Postgres connections of one process, at most.")
+    postgres_timeout: Span = Field(default=timedelta(seconds=10), description="Wait for a connection, at most.")
+
+    host: str = "127.0.0.1"
+    resource_port: int = Field(default=7401, ge=0, le=65535)
+    dispatch_port: int = Field(default=7402, ge=0, le=65535)
+    stream_port: int = Field(default=7403, ge=0, le=65535)
+    worker_port: int = Field(default=7404, ge=0, le=65535)
+    reflection: bool = True
+    max_message_bytes: int = Field(default=32 * 1024 * 1024, ge=1024 * 1024, description="Of one gRPC message.")
+    call_timeout: Span = Field(default=timedelta(seconds=30), description="Of unary calls without a deadline.")
+    shutdown_grace: Span = Field(default=timedelta(seconds=5), description="For calls in flight on SIGTERM.")
+    log_level: str = "INFO"
+
+    graphs: Path = Field(default=Path("langgraph.json"), description="The langgraph.json whose graphs are served.")
+    executors: int = Field(default_factory=lambda: min(4, os.cpu_count() or 1), ge=1, le=256)
+    slots: int = Field(default=32, ge=1, le=10_000, description="Runs at once in one executor.")
+    state_slots: int = Field(default=4, ge=1, le=1000, description="Thread state requests at once in one executor.")
+    poll_interval: Span = Field(default=timedelta(seconds=2), description="Looks for work without a wake-up.")
+    heartbeat_interval: Span = timedelta(seconds=2)
+    lease: Span = Field(default=timedelta(seconds=10), description="A worker silent for this long is dead.")
+    sweep_interval: Span = Field(default=timedelta(seconds=1.5), description="Between looks for dead workers.")
+    run_timeout: Span = Field(default=timedelta(hours=1), description="Of one attempt, unless the run says otherwise.")
+    cancel_grace: Span = Field(
+        default=timedelta(seconds=10), description="For code that does not stop when cancelled; then it is killed."
+    )
+    unresponsive_timeout: Span = Field(
+        default=timedelta(minutes=15), description="An executor that does not answer for this long is killed."
+    )
+    drain_timeout: Span = Field(default=timedelta(seconds=30), description="For runs to end by themselves on SIGTERM.")
+    max_attempts: int = Field(default=3, ge=1, le=3)
+    retry_delay: Span = Field(default=timedelta(seconds=1), description="Before the second attempt; then doubled.")
+    attempt_expiry: Span = Field(default=timedelta(hours=1), description="Of the attempt counter in Redis.")
+    event_flush_interval: Span = Field(default=timedelta(seconds=0.2), description="Between writes of the event log.")
+    event_retention: Span = Field(default=timedelta(days=7), description="Of a finished run's events.")
+    event_buffer_bytes: int = Field(
+        default=64 * 1024 * 1024, ge=1024, description="Events not yet logged that an executor keeps, at most."
+    )
+    reader_buffer_bytes: int = Field(
+        default=1024 * 1024, ge=1024, description="Live events kept for a slow reader; beyond, it reads the log."
+    )
+
+    @model_validator(mode="after")
+    def _times_fit_together(self) -> Settings:
+        if self.heartbeat_interval * 3 > self.lease:
+            raise ValueError("RUNWIRE_LEASE must be at least three times RUNWIRE_HEARTBEAT_INTERVAL")
+        return self

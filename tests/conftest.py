@@ -1,0 +1,100 @@
+"""Real Postgres and Redis for every test: servers once a session, a database cloned from a migrated template per test."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+from runwire.core.bus import Bus
+from runwire.core.postgres import Pool, migrate
+from runwire.core.settings import Settings
+from runwire.embedded import Servers, running
+
+_numbers = itertools.count(1)
+_TEMPLATE = "runwire_template"
+
+
+def _with_database(uri: str, name: str) -> str:
+    return urlunsplit(urlsplit(uri)._replace(path=f"/{name}"))
+
+
+@pytest.fixture(scope="session")
+async def servers() -> AsyncIterator[Servers]:
+    """A Postgres and a Redis of the session's own."""
+    with tempfile.TemporaryDirectory(prefix="runwire-tests-") as home:
+        async with running(Path(home), durable=False) as started:
+            yield started
+
+
+@asynccontextmanager
+async def _administration(servers: Servers) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    connection = await asyncpg.connect(servers.database_uri)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def template(servers: Servers) -> str:
+    """The name of a migrated, empty database."""
+    async with _administration(servers) as admin:
+        await admin.execute(f"CREATE DATABASE {_TEMPLATE}")
+    await migrate(_with_database(servers.database_uri, _TEMPLATE))
+    return _TEMPLATE
+
+
+@pytest.fixture
+async def database_uri(servers: Servers, template: str) -> AsyncIterator[str]:
+    """A migrated database that only this test uses."""
+    name = f"runwire_test_{next(_numbers)}"
+    async with _administration(servers) as admin:
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+    yield _with_database(servers.database_uri, name)
+    async with _administration(servers) as admin:
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def pool(database_uri: str) -> AsyncIterator[Pool]:
+    """A pool on this test's database."""
+    async with asyncpg.create_pool(database_uri, min_size=1, max_size=10) as made:
+        yield made
+
+
+@pytest.fixture
+def settings(servers: Servers, database_uri: str) -> Settings:
+    """Settings for this test's database and Redis keys, with free ports and short intervals."""
+    return Settings(
+        database_uri=database_uri,
+        redis_uri=servers.redis_uri,
+        redis_prefix=f"test{next(_numbers)}",
+        resource_port=0,
+        dispatch_port=0,
+        stream_port=0,
+        worker_port=0,
+        executors=1,
+        poll_interval=timedelta(seconds=0.5),
+        heartbeat_interval=timedelta(seconds=0.3),
+        lease=timedelta(seconds=2),
+        sweep_interval=timedelta(seconds=0.3),
+        cancel_grace=timedelta(seconds=2),
+        drain_timeout=timedelta(seconds=2),
+        shutdown_grace=timedelta(seconds=1),
+        retry_delay=timedelta(seconds=0.05),
+        event_flush_interval=timedelta(seconds=0.1),
+    )
+
+
+@pytest.fixture
+async def bus(settings: Settings) -> AsyncIterator[Bus]:
+    """The bus with this test's Redis keys."""
+    async with Bus(settings) as made:
+        yield made
