@@ -1,0 +1,1 @@
+"""A chat agent that answers with the help of tools."""
