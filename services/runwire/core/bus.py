@@ -19,6 +19,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 from uuid import UUID
 
 from redis.asyncio import Redis
@@ -37,7 +38,7 @@ _CANCEL_EXPIRY_SECONDS = 3600
 _FAILURES = (RedisError, OSError, TimeoutError)
 
 Sink = Callable[[bytes | None], None]
-"""Takes each message of a channel; None says that messages may have been missed just now."""
+"""Takes each message of a channel; None says that messages may have been missed, or that Redis just went away."""
 
 
 class Keys:
@@ -87,7 +88,11 @@ class Bus:
         self._attempt_expiry = settings.attempt_expiry
         self._uri = settings.redis_uri
         self._redis = Redis.from_url(
-            self._uri, socket_timeout=2, socket_connect_timeout=1, retry=Retry(NoBackoff(), 1), max_connections=32
+            self._uri,
+            socket_timeout=2,
+            socket_connect_timeout=1,
+            retry=Retry(NoBackoff(), 1),
+            max_connections=32,
         )
 
     async def __aenter__(self) -> Bus:
@@ -162,11 +167,14 @@ class Bus:
             pipe.publish(channel, message)
         return await self._quietly("publish", pipe.execute()) is not None
 
-    async def _quietly(self, what: str, command: object) -> list[object] | object | None:
+    async def _quietly(self, what: str, command: Any) -> Any:
         try:
-            return await command  # type: ignore[misc]
+            return await command
         except _FAILURES as error:
-            _log.warning("redis can't be reached", extra={"action": "redis_unavailable", "what": what, "error": str(error)})
+            _log.warning(
+                "redis can't be reached",
+                extra={"action": "redis_unavailable", "what": what, "error": str(error)},
+            )
             return None
 
 
@@ -223,6 +231,11 @@ class Subscriptions:
                 await self._reader
         await self._redis.aclose()
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether Redis can be heard now."""
+        return self._pubsub is not None
+
     @asynccontextmanager
     async def listen(self, channel: str, sink: Sink, *, ack_timeout: float = 2.0) -> AsyncIterator[bool]:
         """Gives `sink` every message of a channel. Entered once Redis has acknowledged; then the value is True.
@@ -244,6 +257,8 @@ class Subscriptions:
         if ack is None:
             return self._pubsub is not None
         await asyncio.wait([ack], timeout=timeout)
+        if not ack.done() and self._acks.get(channel) is ack:
+            del self._acks[channel]
         return ack.done()
 
     async def _leave(self, channel: str, sink: Sink) -> None:
@@ -252,7 +267,12 @@ class Subscriptions:
         if not sinks:
             del self._sinks[channel]
             self._acks.pop(channel, None)
-            await asyncio.shield(self._send("unsubscribe", channel))
+            await asyncio.shield(self._unsubscribe(channel))
+
+    async def _unsubscribe(self, channel: str) -> None:
+        # Somebody may have come back to the channel before this task began.
+        if channel not in self._sinks:
+            await self._send("unsubscribe", channel)
 
     async def _send(self, verb: str, channel: str) -> None:
         self._wanted.set()
@@ -270,14 +290,24 @@ class Subscriptions:
                 await self._read_connection()
             except _FAILURES as error:
                 _log.warning("redis subscriptions broke", extra={"action": "redis_unavailable", "error": str(error)})
+                self._tell_all_of_a_gap()
                 await asyncio.sleep(0.2)
+
+    def _tell_all_of_a_gap(self) -> None:
+        for sinks in tuple(self._sinks.values()):
+            for sink in tuple(sinks):
+                sink(None)
 
     async def _read_connection(self) -> None:
         pubsub = self._redis.pubsub()
         try:
-            await pubsub.subscribe(*list(self._sinks))
+            known = set(self._sinks)
+            await pubsub.subscribe(*known)
             self._pubsub = pubsub
-            while self._sinks:
+            # Channels that came while the connection was being made.
+            if late := self._sinks.keys() - known:
+                await pubsub.subscribe(*late)
+            while True:
                 message = await pubsub.get_message(timeout=1.0)
                 if message is not None:
                     self._handle(message["type"], message["channel"].decode(), message["data"])

@@ -11,8 +11,8 @@ from uuid import UUID
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
-from runwire.api.type.v1.json_pb2 import Json
 
+from runwire.api.type.v1.json_pb2 import Json
 from runwire.core import jsons, paging
 from runwire.core.errors import InvalidRequest, Violation
 
@@ -82,7 +82,7 @@ class Checks:
 
     def json_text(self, field: str, value: Json, limit: int = PAYLOAD_LIMIT, must_be_object: bool = False) -> Any:
         """The value of a Json; None where it is wrong."""
-        if len(value.text) > limit or len(value.text) * 4 > limit and len(value.text.encode()) > limit:
+        if len(value.text) > limit or (len(value.text) * 4 > limit and len(value.text.encode()) > limit):
             self.add(field, "PAYLOAD_TOO_LARGE", f"must be at most {limit} bytes")
             return None
         try:
@@ -133,15 +133,23 @@ class Checks:
             return None
         return span
 
-    def page(self, request: Any, *, default: int = paging.DEFAULT_PAGE_SIZE) -> tuple[int, paging.Place | None]:
-        """The page's size and the place it begins after, of a request with page_size and page_token."""
+    def page(
+        self, request: Any, *, default: int = paging.DEFAULT_PAGE_SIZE, key: type = object
+    ) -> tuple[int, paging.Place | None]:
+        """The page's size and the place it begins after, of a request with page_size and page_token.
+
+        `key` is the type of what the list is sorted by: a forged token may hold another.
+        """
         if not 0 <= request.page_size <= paging.MAX_PAGE_SIZE:
             self.add("page_size", "FIELD_OUT_OF_RANGE", f"must be 0 to {paging.MAX_PAGE_SIZE}")
-        return request.page_size or default, self._place(request) if request.page_token else None
+        return request.page_size or default, self._place(request, key) if request.page_token else None
 
-    def _place(self, request: Any) -> paging.Place | None:
+    def _place(self, request: Any, key: type) -> paging.Place | None:
         try:
-            return paging.decode(request.page_token, paging.binding(request))
+            place = paging.decode(request.page_token, paging.binding(request))
+            if isinstance(place.key, key):
+                return place
+            self.add("page_token", "INVALID_PAGE_TOKEN", "is not a token of this server")
         except paging.InvalidPageToken:
             self.add("page_token", "INVALID_PAGE_TOKEN", "is not a token of this server")
         except paging.PageTokenMismatch:

@@ -16,9 +16,14 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
+
 from runwire.api.type.v1.error_reason_pb2 import ErrorReason
 
 DOMAIN = "runwire"
+
+# Clients take 8 KiB of trailers, which hold the message twice and the details in base64.
+_MESSAGE_BYTES = 1024
+_VIOLATION_BYTES = 3072
 
 
 class Refusal(Exception):
@@ -57,21 +62,37 @@ class InvalidRequest(Refusal):
 
     def __init__(self, violations: Sequence[Violation]) -> None:
         self.violations = list(violations)
-        super().__init__(fields="; ".join(f"{v.field}: {v.description}" for v in self.violations))
+        texts = [f"{v.field}: {v.description}" for v in self.violations]
+        super().__init__(fields=_joined(texts, len(_fitting(texts, _MESSAGE_BYTES))))
         self.metadata = {}
         reasons = {v.reason for v in self.violations}
         self.reason = reasons.pop() if len(reasons) == 1 else "INVALID_REQUEST"
 
     def details(self) -> list[Message]:
-        """All violations."""
+        """All violations, as far as a response's trailers can hold them."""
+        sizes = [f"{v.field}{v.reason}{v.description}" for v in self.violations]
+        fitting = self.violations[: len(_fitting(sizes, _VIOLATION_BYTES))]
         return [
             BadRequest(
                 field_violations=[
                     BadRequest.FieldViolation(field=v.field, reason=v.reason, description=v.description)
-                    for v in self.violations
+                    for v in fitting
                 ]
             )
         ]
+
+
+def _fitting(texts: Sequence[str], room: int) -> Sequence[str]:
+    for count, text in enumerate(texts):
+        room -= len(text.encode()) + 16
+        if room < 0:
+            return texts[: max(count, 1)]
+    return texts
+
+
+def _joined(texts: Sequence[str], shown: int) -> str:
+    more = f"; and {len(texts) - shown} more" if shown < len(texts) else ""
+    return "; ".join(texts[:shown]) + more
 
 
 class AssistantNotFound(Refusal):

@@ -57,10 +57,14 @@ class Refusals(grpc.aio.ServerInterceptor):
             return handler
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
-                self._stream(handler.unary_stream, method), handler.request_deserializer, handler.response_serializer
+                self._stream(handler.unary_stream, method),
+                handler.request_deserializer,
+                handler.response_serializer,
             )
         return grpc.unary_unary_rpc_method_handler(
-            self._unary(handler.unary_unary, method), handler.request_deserializer, handler.response_serializer
+            self._unary(handler.unary_unary, method),
+            handler.request_deserializer,
+            handler.response_serializer,
         )
 
     def _unary(self, inner: Handler, method: str) -> Handler:

@@ -13,6 +13,9 @@ import orjson
 MAX_DEPTH = 64
 
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+# Postgres can't hold more; a text that has neither of these forms anywhere has no such number.
+_MAX_FRACTION = 16_383
+_LONG_FRACTION = re.compile(r"\d[eE]-\d{4}|\.\d{8000}")
 _OPTIONS = orjson.OPT_NON_STR_KEYS
 
 
@@ -30,7 +33,18 @@ def parse(text: str) -> Any:
         raise InvalidJson("a string contains U+0000")
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise InvalidJson(f"deeper than {MAX_DEPTH} levels")
+    if _LONG_FRACTION.search(text):
+        json.loads(text, parse_float=_storable)
     return value
+
+
+def _storable(number: str) -> str:
+    mantissa, _, exponent = number.lower().partition("e")
+    digits = exponent.lstrip("+-0")
+    shift = int(digits[:6] or 0) * (-1 if exponent.startswith("-") else 1)
+    if len(mantissa.partition(".")[2]) - shift > _MAX_FRACTION:
+        raise InvalidJson(f"a number has more than {_MAX_FRACTION} digits after the point")
+    return number
 
 
 def _depth(value: Any) -> int:

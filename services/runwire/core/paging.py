@@ -56,8 +56,10 @@ def decode(token: str, bound_to: str) -> Place:
         version, bound, kind, key, row_id = orjson.loads(raw)
         if version != _VERSION or not isinstance(row_id, str) or not isinstance(key, str | int):
             raise ValueError(version)
-        place = Place(datetime.fromisoformat(str(key)) if kind == "t" else key, row_id)
-    except (ValueError, TypeError) as error:
+        if "\0" in row_id or "\0" in str(key):
+            raise ValueError(row_id)
+        place = Place(datetime.fromisoformat(str(key)).astimezone(UTC) if kind == "t" else key, row_id)
+    except (ValueError, TypeError, OverflowError) as error:
         raise InvalidPageToken(token) from error
     if bound != bound_to:
         raise PageTokenMismatch(token)

@@ -33,7 +33,8 @@ async def serving(
     """Serves until the block ends; the value is the bound port (`port` 0 takes a free one).
 
     `services` are full names with what registers each; health says SERVING for each while `ready()` is true, and for ""
-    while the process lives. Methods in `patient` have no default deadline. At the end calls in flight get `settings.shutdown_grace`.
+    while the process lives. Methods in `patient` have no default deadline. At the end calls in flight get
+    `settings.shutdown_grace`.
     """
     server = grpc.aio.server(
         interceptors=[Refusals(settings.call_timeout.total_seconds(), patient)],

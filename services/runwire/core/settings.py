@@ -53,7 +53,8 @@ class Settings(BaseSettings):
     sweep_interval: Span = Field(default=timedelta(seconds=1.5), description="Between looks for dead workers.")
     run_timeout: Span = Field(default=timedelta(hours=1), description="Of one attempt, unless the run says otherwise.")
     cancel_grace: Span = Field(
-        default=timedelta(seconds=10), description="For code that does not stop when cancelled; then it is killed."
+        default=timedelta(seconds=10),
+        description="For code that does not stop when cancelled; then it is killed.",
     )
     unresponsive_timeout: Span = Field(
         default=timedelta(minutes=15), description="An executor that does not answer for this long is killed."
@@ -65,10 +66,14 @@ class Settings(BaseSettings):
     event_flush_interval: Span = Field(default=timedelta(seconds=0.2), description="Between writes of the event log.")
     event_retention: Span = Field(default=timedelta(days=7), description="Of a finished run's events.")
     event_buffer_bytes: int = Field(
-        default=64 * 1024 * 1024, ge=1024, description="Events not yet logged that an executor keeps, at most."
+        default=64 * 1024 * 1024,
+        ge=1024,
+        description="Events not yet logged that an executor keeps, at most.",
     )
     reader_buffer_bytes: int = Field(
-        default=1024 * 1024, ge=1024, description="Live events kept for a slow reader; beyond, it reads the log."
+        default=1024 * 1024,
+        ge=1024,
+        description="Live events kept for a slow reader; beyond, it reads the log.",
     )
 
     @model_validator(mode="after")

@@ -110,6 +110,10 @@ CREATE TABLE runs (
     -- Which of the worker's executor processes has it.
     executor integer,
     attempts integer NOT NULL DEFAULT 0,
+    -- Of one attempt. NULL: the worker's default.
+    run_timeout interval,
+    -- When the attempt's time is up.
+    deadline_at timestamptz,
     cancel_action text CHECK (cancel_action IN ('interrupt', 'rollback')),
     -- The serialized runwire.api.dispatch.v1.CreateRunRequest with config and context as merged at creation.
     request bytea NOT NULL,

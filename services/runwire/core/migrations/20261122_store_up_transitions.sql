@@ -66,7 +66,8 @@ CREATE FUNCTION create_run(
     p_run_id uuid, p_tenant text, p_thread_id text, p_create_thread boolean,
     p_assistant_id text, p_assistant_version integer, p_graph_id text,
     p_strategy text, p_delay interval, p_request bytea, p_digest bytea,
-    p_base_metadata jsonb, p_metadata jsonb, p_event_log boolean, p_cron_id text
+    p_base_metadata jsonb, p_metadata jsonb, p_event_log boolean, p_cron_id text,
+    p_run_timeout interval DEFAULT NULL
 ) RETURNS TABLE (outcome text, run runs)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -107,6 +108,8 @@ BEGIN
         busy := EXISTS (
             SELECT 1 FROM runs r
             WHERE r.tenant = p_tenant AND r.thread_id = p_thread_id AND r.status IN ('pending', 'running')
+            -- The same call made twice at once does not find the thread busy with itself.
+            AND r.run_id <> p_run_id
         );
         IF busy AND p_strategy = 'reject' THEN
             outcome := 'thread_busy';
@@ -123,12 +126,12 @@ BEGIN
     -- The clock is read behind the thread's lock, so that the order of creation is the order of the queue.
     INSERT INTO runs AS r (
         run_id, tenant, thread_id, assistant_id, assistant_version, graph_id, multitask_strategy, ready,
-        created_at, due_at, request, request_digest, metadata, event_log, cron_id
+        created_at, due_at, request, request_digest, metadata, event_log, cron_id, run_timeout
     )
     VALUES (
         p_run_id, p_tenant, p_thread_id, p_assistant_id, p_assistant_version, p_graph_id, p_strategy, NOT busy,
         clock_timestamp(), clock_timestamp() + p_delay, p_request, p_digest,
-        p_base_metadata || thread_metadata || p_metadata, p_event_log, p_cron_id
+        p_base_metadata || thread_metadata || p_metadata, p_event_log, p_cron_id, p_run_timeout
     )
     ON CONFLICT (run_id) DO NOTHING
     RETURNING r.* INTO run;
@@ -202,6 +205,7 @@ END
 $$;
 
 -- Ends a run for the holder of its claim: status, last events, the thread's values, and the thread's next run.
+-- p_values: the thread's values where they differ from p_output; with neither, the thread keeps those it has.
 -- outcome: 'finished', 'rolled_back', 'stale' (the claim is not the run's any more: nothing was changed),
 -- 'cancel_requested' (a cancel came first and p_status is not 'cancelled': nothing was changed).
 -- Locks: the thread's, then the run's.
@@ -249,9 +253,10 @@ BEGIN
         SET status = CASE WHEN p_status IN ('error', 'timeout') THEN 'error'
                           WHEN p_status = 'interrupted' THEN 'interrupted' ELSE 'idle' END,
             error_type = p_error_type, error_message = p_error_message,
-            values = COALESCE(p_values, t.values), interrupts = p_interrupts,
+            values = COALESCE(p_values, p_output::jsonb, t.values), interrupts = COALESCE(p_interrupts, '[]'),
             updated_at = clock_timestamp(),
-            state_updated_at = CASE WHEN p_values IS NULL THEN t.state_updated_at ELSE clock_timestamp() END
+            state_updated_at = CASE WHEN COALESCE(p_values, p_output::jsonb) IS NULL THEN t.state_updated_at
+                                    ELSE clock_timestamp() END
         WHERE t.tenant = p_tenant AND t.thread_id = p_thread_id;
         promoted_graph_id := promote_next_run(p_tenant, p_thread_id);
     ELSIF NOT p_keep_checkpoints THEN

@@ -1,0 +1,119 @@
+"""Claims: taking runs out of the queue, ending them, giving them back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from runwire.api.dispatch.v1.runs_pb2 import CreateRunRequest
+from runwire.core.postgres import Pool
+from runwire.core.sql import load
+from runwire.worker.fence import Fence
+
+SQL = load(__file__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedRun:
+    """A run that this executor holds, with all that it needs to begin."""
+
+    run_id: UUID
+    tenant: str
+    thread_id: str | None
+    assistant_id: str
+    graph_id: str
+    claim: int
+    attempts: int
+    event_log: bool
+    metadata: str
+    timeout: timedelta
+    request: CreateRunRequest
+
+    @property
+    def fence(self) -> Fence:
+        """What its writes carry."""
+        return Fence(self.run_id, self.claim)
+
+    @property
+    def checkpoint_thread(self) -> str:
+        """The thread its checkpoints belong to; a run without a thread has one of its own."""
+        return self.thread_id or str(self.run_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a run ends. Texts are JSON; `values` are the thread's where they differ from the output."""
+
+    status: str
+    output: str | None = None
+    values: str | None = None
+    interrupts: str | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvents:
+    """A batch for the event log: the numbers of its first and last event, and StreamRunResponse bytes."""
+
+    first_seq: int
+    last_seq: int
+    events: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What came of ending a run: 'finished', 'rolled_back', 'stale' or 'cancel_requested', and whom to wake."""
+
+    outcome: str
+    promoted_graph_id: str | None
+
+
+class Claims:
+    """The statements of one executor's claims."""
+
+    def __init__(self, pool: Pool, worker_id: UUID, executor: int, default_timeout: timedelta) -> None:
+        self._pool = pool
+        self._worker_id = worker_id
+        self._executor = executor
+        self._default_timeout = default_timeout
+
+    async def claim(self, graph_ids: Sequence[str], limit: int) -> list[ClaimedRun]:
+        """Takes up to `limit` ready runs of these graphs, the longest due first."""
+        rows = await self._pool.fetch(
+            SQL["claim_runs"], self._worker_id, self._executor, graph_ids, limit, self._default_timeout
+        )
+        return [_claimed(row) for row in rows]
+
+    async def finish(self, run: ClaimedRun, ending: Ending, last: LoggedEvents | None) -> Finished:
+        """Ends a run with its last events, in one statement."""
+        batch = (last.first_seq, last.last_seq, last.events) if last else (None, None, None)
+        row = await self._pool.fetchrow(
+            SQL["finish_run"],
+            run.run_id,
+            run.claim,
+            run.tenant,
+            run.thread_id,
+            ending.status,
+            ending.output,
+            ending.values,
+            ending.interrupts,
+            ending.error_type,
+            ending.error_message,
+            *batch,
+            False,
+        )
+        return Finished(*row)
+
+    async def release(self, run: ClaimedRun, *, use_up: bool, delay: timedelta = timedelta(0)) -> str | None:
+        """Puts a run back at the head of its queue. Returns the graph to wake a worker for."""
+        graph_id: str | None = await self._pool.fetchval(SQL["release_run"], run.run_id, run.claim, use_up, delay)
+        return graph_id
+
+
+def _claimed(row: Any) -> ClaimedRun:
+    fields = dict(row)
+    return ClaimedRun(request=CreateRunRequest.FromString(fields.pop("request")), **fields)

@@ -1,0 +1,209 @@
+"""One attempt of one run: from its claim to its ending."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import orjson
+from langgraph.pregel import Pregel
+from langgraph.types import Command, Durability, Send
+
+from runwire.api.dispatch.v1.runs_pb2 import CreateRunRequest
+from runwire.api.type.v1 import run_pb2
+from runwire.core import jsons
+from runwire.core.postgres import Pool
+from runwire.worker.checkpoint import RunwireSaver
+from runwire.worker.chunks import INTERRUPT, MODES, Chunks, without_interrupts
+from runwire.worker.claims import ClaimedRun, Ending
+from runwire.worker.events import RunEvents, error_of
+from runwire.worker.fence import StaleClaim, StorageUnavailable
+from runwire.worker.graphs import Graphs
+from runwire.worker.outbox import Outbox
+from runwire.worker.store import RunwireStore
+
+_log = logging.getLogger(__name__)
+
+current_run: ContextVar[UUID | None] = ContextVar("current_run", default=None)
+"""The run that the code of this context belongs to; threads that it starts through the loop are known by it."""
+
+_DURABILITY: Mapping[int, Durability] = {
+    run_pb2.DURABILITY_SYNC: "sync",
+    run_pb2.DURABILITY_ASYNC: "async",
+    run_pb2.DURABILITY_EXIT: "exit",
+}
+
+
+class Retry(Exception):
+    """The attempt failed for a transient reason, and the run may be tried again."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """What has been seen of a graph's run so far."""
+
+    values: Any = None
+    seen_values: bool = False
+    interrupts: list[Any] = field(default_factory=list)
+    paused: bool = False
+
+
+class Attempt:
+    """Executes a claimed run's graph and says how it ended."""
+
+    def __init__(self, run: ClaimedRun, graphs: Graphs, pool: Pool, outbox: Outbox) -> None:
+        self.run = run
+        self.events = RunEvents(run, outbox)
+        self._graphs = graphs
+        self._outbox = outbox
+        self._saver = RunwireSaver(pool, fence=run.fence, tenant=run.tenant)
+        self._store = RunwireStore(pool, tenant=run.tenant)
+        self._progress = Progress()
+        self._graph: Pregel[Any, Any, Any, Any] | None = None
+
+    async def execute(self) -> Ending:
+        """Runs the graph to its end, its pause or its failure.
+
+        Raises StaleClaim when the run is not ours any more, Retry when it may be tried again, CancelledError when
+        cancelled.
+        """
+        current_run.set(self.run.run_id)
+        self.events.started()
+        try:
+            await self._drive()
+        except (StaleClaim, asyncio.CancelledError):
+            raise
+        except StorageUnavailable as error:
+            raise Retry from error
+        except Exception as error:
+            if isinstance(error.__cause__, StaleClaim):
+                raise error.__cause__ from None
+            return self.failed(*error_of(error))
+        return self._ended()
+
+    def failed(self, error_type: str, message: str, status: str = "error") -> Ending:
+        """An ending by failure, with the state as far as it is known."""
+        return Ending(status=status, values=self._values_text(), error_type=error_type, error_message=message)
+
+    def cancelled(self) -> Ending:
+        """An ending by cancel."""
+        return Ending(status="cancelled", values=self._values_text())
+
+    def _ended(self) -> Ending:
+        progress = self._progress
+        if progress.paused:
+            self.events.interrupted(progress.interrupts)
+        interrupts = [{"id": i.id, "value": i.value, "ns": []} for i in progress.interrupts]
+        output, values = self._output(), self._values_text()
+        return Ending(
+            status="interrupted" if progress.paused else "success",
+            output=output if output is not None else "null",
+            values=None if values == output else values,
+            interrupts=jsons.dumps(interrupts),
+        )
+
+    def _values_text(self) -> str | None:
+        return jsons.dumps(self._progress.values) if self._progress.seen_values else None
+
+    def _output(self) -> str | None:
+        if not self._progress.seen_values or self._graph is None:
+            return None
+        values, channels = self._progress.values, self._graph.output_channels
+        if isinstance(values, dict) and not isinstance(channels, str):
+            values = {key: values[key] for key in channels if key in values}
+        return jsons.dumps(values)
+
+    async def _drive(self) -> None:
+        request = self.run.request
+        config = run_config(self.run)
+        chunks = Chunks(self.events)
+        asked = [MODES[mode] for mode in request.stream_modes]
+        # The values tell the output and the updates tell a pause: both are needed, asked for or not.
+        modes: Any = list({*asked, "values", "updates"})
+        async with self._graphs.made(self.run.graph_id, config, self._saver, self._store) as graph:
+            self._graph = graph
+            stream = graph.astream(
+                await self._input(),
+                config,
+                context=_context(request),
+                stream_mode=modes,
+                interrupt_before=_breakpoints(request, "interrupt_before"),
+                interrupt_after=_breakpoints(request, "interrupt_after"),
+                durability=_DURABILITY.get(request.durability, "async"),
+                subgraphs=request.stream_subgraphs,
+            )
+            async for item in stream:
+                namespace, mode, chunk = item if request.stream_subgraphs else ((), *item)
+                if not namespace:
+                    self._note(mode, chunk)
+                if mode in asked:
+                    chunks.emit(mode, namespace, chunk)
+                await self._outbox.room()
+
+    def _note(self, mode: str, chunk: Any) -> None:
+        if mode == "values":
+            self._progress.values = without_interrupts(chunk)
+            self._progress.seen_values = True
+        elif mode == "updates" and INTERRUPT in chunk:
+            self._progress.paused = True
+            self._progress.interrupts += chunk[INTERRUPT]
+
+    async def _input(self) -> Any:
+        """The graph's input, or None where it was applied by an attempt before this one."""
+        run = self.run
+        if run.attempts > 1:
+            head = await self._saver.aget_tuple({"configurable": {"thread_id": run.checkpoint_thread}})
+            if head is not None and head.metadata.get("run_id") == str(run.run_id):
+                return None
+        match run.request.WhichOneof("work"):
+            case "input":
+                return orjson.loads(run.request.input.text)
+            case "command":
+                return command(run.request.command)
+            case _:
+                return None
+
+
+def run_config(run: ClaimedRun) -> Any:
+    """The RunnableConfig of a run: the request's, under the keys that the platform sets."""
+    request, run_id = run.request, str(run.run_id)
+    ours = {"run_id": run_id, "graph_id": run.graph_id, "assistant_id": run.assistant_id}
+    configurable = orjson.loads(request.config.configurable.text) if request.config.HasField("configurable") else {}
+    config: dict[str, Any] = {
+        "configurable": {**configurable, **ours, "thread_id": run.checkpoint_thread},
+        "metadata": {**orjson.loads(run.metadata), **ours, "run_attempt": run.attempts},
+        "tags": list(request.config.tags),
+    }
+    if request.config.HasField("recursion_limit"):
+        config["recursion_limit"] = request.config.recursion_limit
+    return config
+
+
+def command(message: run_pb2.Command) -> Command[Any]:
+    """A Command of LangGraph's."""
+    return Command(
+        resume=orjson.loads(message.resume.text) if message.HasField("resume") else None,
+        update=orjson.loads(message.update.text) if message.HasField("update") else None,
+        goto=[_goto(target) for target in message.goto],
+    )
+
+
+def _goto(target: run_pb2.Goto) -> Any:
+    return Send(target.node, orjson.loads(target.input.text)) if target.HasField("input") else target.node
+
+
+def _context(request: CreateRunRequest) -> Any:
+    return orjson.loads(request.context.text) if request.HasField("context") else None
+
+
+def _breakpoints(request: CreateRunRequest, name: str) -> Any:
+    if not request.HasField(name):
+        return None
+    breakpoints: run_pb2.Breakpoints = getattr(request, name)
+    nodes: Sequence[str] = list(breakpoints.nodes)
+    return "*" if breakpoints.all_nodes else nodes

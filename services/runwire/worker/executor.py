@@ -1,0 +1,255 @@
+"""An executor: claims runs while it has free slots, and sees each to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal, TypeAlias
+from uuid import UUID
+
+from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
+
+from runwire.core.bus import Bus
+from runwire.core.postgres import Pool, is_transient
+from runwire.core.settings import Settings
+from runwire.worker.claims import ClaimedRun, Claims, Ending, Finished, LoggedEvents
+from runwire.worker.execute import Attempt, Retry
+from runwire.worker.fence import StaleClaim
+from runwire.worker.graphs import Graphs
+from runwire.worker.outbox import Outbox
+from runwire.worker.threads import RunThreads
+
+_log = logging.getLogger(__name__)
+
+Stop: TypeAlias = Literal["cancel", "timeout", "drain"]
+
+_CANCEL_AGAIN_SECONDS = 0.5
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """A run in a slot, and the reason why it has to stop, once there is one."""
+
+    run: ClaimedRun
+    stop: asyncio.Future[Stop]
+
+    def ask(self, reason: Stop) -> None:
+        """Asks the run to stop; the first reason stays."""
+        if not self.stop.done():
+            self.stop.set_result(reason)
+
+
+class Executor:
+    """The run lane of one process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        worker_id: UUID,
+        number: int,
+        graphs: Graphs,
+        pool: Pool,
+        bus: Bus,
+        outbox: Outbox,
+    ) -> None:
+        self._settings = settings
+        self._graphs = graphs
+        self._pool = pool
+        self._bus = bus
+        self._outbox = outbox
+        self._claims = Claims(pool, worker_id, number, settings.run_timeout)
+        self._held: dict[UUID, Held] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._slot_freed = asyncio.Event()
+        self._draining = asyncio.Event()
+        self._threads = RunThreads(max(32, settings.slots * 2))
+
+    async def run(self) -> None:
+        """Claims and executes until `drain` has been called and has done its work."""
+        self._threads.install(asyncio.get_running_loop())
+        waiter = self._bus.waiter()
+        try:
+            while not self._draining.is_set():
+                await self._claim_and_wait(waiter.pop)
+        finally:
+            await waiter.aclose()
+        await self._drained()
+
+    def cancel(self, run_id: UUID) -> None:
+        """Stops a run if it is here."""
+        if held := self._held.get(run_id):
+            held.ask("cancel")
+
+    def drain(self) -> None:
+        """Claims no more; runs get `drain_timeout` to end by themselves, the rest is handed back."""
+        self._draining.set()
+        self._slot_freed.set()
+
+    async def _claim_and_wait(self, pop: Any) -> None:
+        free = self._settings.slots - len(self._held)
+        if free <= 0:
+            self._slot_freed.clear()
+            await self._slot_freed.wait()
+            return
+        claimed = await self._claim(free)
+        if len(claimed) < free:
+            lists = [self._bus.keys.wake(graph_id) for graph_id in self._graphs.ids]
+            await self._first_of(pop(lists, self._settings.poll_interval.total_seconds()), self._draining.wait())
+
+    async def _first_of(self, *waits: Coroutine[Any, Any, Any]) -> None:
+        tasks = [asyncio.create_task(wait) for wait in waits]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _claim(self, limit: int) -> list[ClaimedRun]:
+        try:
+            claimed = await self._claims.claim(self._graphs.ids, limit)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            _log.warning("no claim", extra={"action": "claim_failed", "error": str(error)})
+            await asyncio.sleep(0.2)
+            return []
+        if claimed:
+            await self._begin(claimed)
+        return claimed
+
+    async def _begin(self, claimed: Sequence[ClaimedRun]) -> None:
+        loop = asyncio.get_running_loop()
+        for run in claimed:
+            self._held[run.run_id] = Held(run, loop.create_future())
+        counted = await self._bus.begin_attempts([run.run_id for run in claimed])
+        for run, (attempts, cancel) in zip(claimed, counted, strict=True):
+            held = self._held[run.run_id]
+            if cancel is not None:
+                held.ask("cancel")
+            task = asyncio.create_task(self._see_to_its_end(held, attempts), name=f"run-{run.run_id}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _see_to_its_end(self, held: Held, counted: int) -> None:
+        try:
+            await self._attempt(held, counted)
+        except StaleClaim:
+            _log.warning("claim lost", extra={"action": "claim_lost", "run_id": str(held.run.run_id)})
+        except Exception:
+            _log.exception("attempt broke", extra={"action": "attempt_broke", "run_id": str(held.run.run_id)})
+            await self._release(held.run, use_up=True)
+        finally:
+            del self._held[held.run.run_id]
+            self._slot_freed.set()
+
+    async def _attempt(self, held: Held, counted: int) -> None:
+        run = held.run
+        attempt = Attempt(run, self._graphs, self._pool, self._outbox)
+        limit = self._settings.max_attempts
+        if max(counted, run.attempts) > limit:
+            text = f"The run was begun {limit} times and its worker died or lost Postgres each time."
+            await self._finish(attempt, attempt.failed("AttemptsExhausted", text))
+            return
+        graph = asyncio.create_task(attempt.execute(), name=f"graph-{run.run_id}")
+        ends: list[asyncio.Future[Any]] = [graph, held.stop]
+        await asyncio.wait(ends, timeout=run.timeout.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
+        if graph.done():
+            await self._conclude(held, attempt, graph)
+        else:
+            held.ask("timeout")
+            await self._stop(graph, run.run_id)
+            await self._stopped(held, attempt, graph)
+
+    async def _stop(self, graph: asyncio.Task[Ending], run_id: UUID) -> None:
+        """Cancels until no code of the run is left. Code that refuses is ended with its process, by the supervisor."""
+        while not graph.done():
+            graph.cancel()
+            await asyncio.wait([graph], timeout=_CANCEL_AGAIN_SECONDS)
+        await self._threads.ended(run_id)
+
+    async def _conclude(self, held: Held, attempt: Attempt, graph: asyncio.Task[Ending]) -> None:
+        """The graph has ended by itself, one way or another."""
+        try:
+            ending = graph.result()
+        except asyncio.CancelledError:
+            ending = attempt.failed("CancelledError", "The graph's own code cancelled it.")
+        except Retry as error:
+            await self._retry(attempt, error)
+            return
+        await self._finish(attempt, ending)
+
+    async def _stopped(self, held: Held, attempt: Attempt, graph: asyncio.Task[Ending]) -> None:
+        """The graph was made to stop."""
+        if not graph.cancelled() and isinstance(graph.exception(), StaleClaim):
+            raise StaleClaim(held.run.fence)
+        match held.stop.result():
+            case "cancel":
+                await self._finish(attempt, attempt.cancelled())
+            case "timeout":
+                text = f"The run reached its time limit of {held.run.timeout.total_seconds():g} seconds."
+                await self._finish(attempt, attempt.failed("RunTimeout", text, status="timeout"))
+            case "drain":
+                await self._release(held.run, use_up=False)
+
+    async def _finish(self, attempt: Attempt, ending: Ending) -> None:
+        run, box = attempt.run, attempt.events.box
+        pending = await self._outbox.take_unlogged(box)
+        finished, last_event = await self._write_ending(attempt, ending, pending)
+        if finished.outcome == "cancel_requested":
+            finished, last_event = await self._write_ending(attempt, attempt.cancelled(), pending)
+        if finished.outcome == "stale":
+            raise StaleClaim(run.fence)
+        self._outbox.publish_only(box, last_event)
+        await self._bus.forget_run(run.run_id)
+        if finished.promoted_graph_id is not None:
+            await self._bus.wake([finished.promoted_graph_id])
+
+    async def _write_ending(
+        self, attempt: Attempt, ending: Ending, pending: LoggedEvents | None
+    ) -> tuple[Finished, bytes]:
+        seq, last_event = attempt.events.closing(ending)
+        batch = None
+        if attempt.run.event_log:
+            first = pending.first_seq if pending else seq
+            batch = LoggedEvents(first, seq, (pending.events if pending else b"") + last_event)
+        finished: Finished = await _persistently()(self._claims.finish, attempt.run, ending, batch)
+        if finished.outcome == "rolled_back":
+            _, last_event = attempt.events.closing(attempt.cancelled(), rolled_back=True)
+        return finished, last_event
+
+    async def _retry(self, attempt: Attempt, error: Retry) -> None:
+        run = attempt.run
+        _log.warning(
+            "attempt failed",
+            extra={"action": "attempt_failed", "run_id": str(run.run_id), "error": str(error)},
+        )
+        delay: timedelta = self._settings.retry_delay * 2 ** (run.attempts - 1)
+        await self._release(run, use_up=True, delay=delay)
+
+    async def _release(self, run: ClaimedRun, *, use_up: bool, delay: timedelta = timedelta(0)) -> None:
+        graph_id: str | None = await _persistently()(self._claims.release, run, use_up=use_up, delay=delay)
+        if not use_up:
+            await self._bus.give_back_attempt(run.run_id)
+        if graph_id is not None and not delay:
+            await self._bus.wake([graph_id])
+
+    async def _drained(self) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._settings.drain_timeout.total_seconds())
+        for held in list(self._held.values()):
+            held.ask("drain")
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._settings.cancel_grace.total_seconds())
+
+
+def _persistently() -> AsyncRetrying:
+    """Until it works: an outcome is only given up when the lease runs out and this process is ended."""
+    return AsyncRetrying(
+        retry=retry_if_exception(is_transient),
+        wait=wait_random_exponential(multiplier=0.05, max=1.0),
+        reraise=True,
+    )

@@ -1,0 +1,76 @@
+"""The main program of an executor process: loads the graphs, tells the supervisor, and works until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from uuid import UUID
+
+from runwire.core import logs
+from runwire.core.bus import Bus
+from runwire.core.postgres import connect
+from runwire.core.settings import Settings
+from runwire.worker.executor import Executor
+from runwire.worker.graphs import Graphs, Project, ProjectError
+from runwire.worker.link import ExecutorEnd, Message
+from runwire.worker.outbox import Outbox
+from runwire.worker.published import publish
+from runwire.worker.thread_state import StateLane
+
+
+async def main(number: int, *, publishes: bool) -> None:
+    """Runs executor `number`; one of a worker's executors publishes the graphs."""
+    settings = Settings()
+    logs.configure(settings.log_level, f"executor-{number}")
+    link = ExecutorEnd.inherited()
+    try:
+        graphs = Graphs.of(Project.read(settings.graphs))
+    except ProjectError as error:
+        link.send("failed", reason=str(error))
+        sys.exit(1)
+    async with (
+        connect(settings, "executor") as pool,
+        Bus(settings) as bus,
+        Outbox(pool, bus, settings) as outbox,
+        asyncio.TaskGroup() as group,
+    ):
+        if publishes:
+            await publish(graphs, pool)
+        orders = Orders(link)
+        link.listen(orders.take)
+        link.send("ready", graph_ids=graphs.ids)
+        worker_id = await orders.started
+        orders.lanes = [
+            Executor(settings, worker_id, number, graphs, pool, bus, outbox),
+            StateLane(settings, worker_id, graphs, pool, bus),
+        ]
+        for lane in orders.lanes:
+            group.create_task(lane.run())
+
+
+class Orders:
+    """What the supervisor says, and who has to hear it."""
+
+    def __init__(self, link: ExecutorEnd) -> None:
+        self.started: asyncio.Future[UUID] = asyncio.get_running_loop().create_future()
+        self.lanes: Sequence[Executor | StateLane] = ()
+        self._link = link
+
+    def take(self, message: Message) -> None:
+        """Obeys one message."""
+        match message["kind"]:
+            case "start":
+                self.started.set_result(UUID(message["worker_id"]))
+            case "ping":
+                self._link.send("pong")
+            case "cancel":
+                for lane in self.lanes:
+                    lane.cancel(UUID(message["run_id"]))
+            case "drain":
+                for lane in self.lanes:
+                    lane.drain()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]), publishes="--publish" in sys.argv))

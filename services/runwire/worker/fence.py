@@ -1,0 +1,26 @@
+"""The fence: what keeps a worker whose run was taken over from changing anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """One claim of one run. It holds while the run is running under this very claim."""
+
+    run_id: UUID
+    claim: int
+
+
+class StaleClaim(Exception):  # noqa: N818
+    """The run has been taken over or has ended, so nothing was written."""
+
+    def __init__(self, fence: Fence) -> None:
+        super().__init__(f"claim {fence.claim} of run {fence.run_id} no longer holds; nothing was written")
+        self.fence = fence
+
+
+class StorageUnavailable(Exception):  # noqa: N818
+    """Postgres could not be reached for too long; the run may be tried again from its last checkpoint."""

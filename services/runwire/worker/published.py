@@ -1,0 +1,76 @@
+"""What workers publish of their graphs, so that the API services can answer without importing any of them."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import orjson
+from langgraph.channels.base import BaseChannel
+from langgraph.pregel import Pregel
+from pydantic import create_model
+
+from runwire.core import jsons
+from runwire.core.ids import DEFAULT_TENANT, default_assistant_id
+from runwire.core.postgres import Pool
+from runwire.core.sql import load
+from runwire.worker.graphs import Compiled, Graphs
+
+_log = logging.getLogger(__name__)
+
+SQL = load(__file__)
+
+_MAX_DEPTH = 10
+
+
+async def publish(graphs: Graphs, pool: Pool) -> None:
+    """Writes each graph's drawing, schemas and subgraphs, and registers its default assistant."""
+    for graph_id in graphs.ids:
+        async with graphs.made(graph_id, {"configurable": {}, "metadata": {}}, None, None) as graph:
+            texts = [jsons.dumps(part) for part in (_drawings(graph), schemas(graph), _subgraphs(graph))]
+        await pool.execute(SQL["publish_graph"], graph_id, *texts)
+        await pool.execute(SQL["register_default_assistant"], DEFAULT_TENANT, default_assistant_id(graph_id), graph_id)
+
+
+def schemas(graph: Compiled) -> dict[str, Any]:
+    """A graph's JSON schemas; None where there is none or it can't be told."""
+    return {
+        "input": _told(graph.get_input_jsonschema),
+        "output": _told(graph.get_output_jsonschema),
+        "state": _told(lambda: _state_schema(graph)),
+        "config": _told(graph.get_config_jsonschema),
+        "context": _told(graph.get_context_jsonschema),
+    }
+
+
+def _state_schema(graph: Compiled) -> dict[str, Any]:
+    channels = {name: graph.channels[name] for name in graph.stream_channels_list if name in graph.channels}
+    fields: dict[str, Any] = {
+        name: (channel.UpdateType, None) for name, channel in channels.items() if isinstance(channel, BaseChannel)
+    }
+    schema: dict[str, Any] = create_model(f"{graph.name}_state", **fields).model_json_schema()
+    return schema
+
+
+def _told(tell: Any) -> Any:
+    try:
+        return orjson.loads(jsons.dumps(tell()))
+    except Exception as error:
+        # Any annotation of a user's state may be beyond JSON schema.
+        _log.info("a schema can't be told", extra={"action": "schema_unknown", "error": repr(error)})
+        return None
+
+
+def _drawings(graph: Compiled) -> dict[str, Any]:
+    drawings: dict[str, Any] = {}
+    for depth in range(_MAX_DEPTH + 1):
+        drawing = _told(lambda depth=depth: graph.get_graph(xray=depth).to_json())
+        if drawing is None or drawing in drawings.values():
+            break
+        drawings[str(depth)] = drawing
+    return drawings
+
+
+def _subgraphs(graph: Compiled) -> dict[str, Any]:
+    found = graph.get_subgraphs(recurse=True)
+    return {namespace: schemas(subgraph) for namespace, subgraph in found if isinstance(subgraph, Pregel)}

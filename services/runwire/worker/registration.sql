@@ -1,0 +1,36 @@
+-- name: register_worker
+-- $1 worker, $2 host, $3 version, $4 graphs, $5 slots, $6 lease
+INSERT INTO workers (worker_id, host, version, graph_ids, slots, lease)
+VALUES ($1, $2, $3, $4, $5, $6)
+
+-- name: beat
+-- Renews the lease of every run that the worker holds. No row: it was declared dead. Else one row for each run that should
+-- have stopped, or a single row without a run.
+-- $1 worker, $2 draining
+WITH beat AS (
+    UPDATE workers SET heartbeat_at = now(), draining = $2 WHERE worker_id = $1 RETURNING worker_id
+)
+SELECT r.run_id, r.executor, r.cancel_action IS NOT NULL AS cancel
+FROM beat LEFT JOIN runs r
+    ON r.worker_id = beat.worker_id AND r.status = 'running'
+    AND (r.cancel_action IS NOT NULL OR r.deadline_at < now())
+
+-- name: end_overdue_run
+-- Ends a run that had to be killed: TIMEOUT where its time was up, CANCELLED where a cancel waits (release_run sees to that).
+-- $1 worker, $2 run, $3 message
+SELECT f.outcome
+FROM runs r
+CROSS JOIN LATERAL finish_run(
+    r.run_id, r.claim, r.tenant, r.thread_id, 'timeout', NULL, NULL, NULL, 'RunTimeout', $3, NULL, NULL, NULL, false
+) f
+WHERE r.run_id = $2 AND r.worker_id = $1 AND r.status = 'running' AND r.cancel_action IS NULL
+
+-- name: release_runs
+-- $1 worker, $2 executor or NULL for all, $3 whether the attempt counts
+SELECT r.run_id, release_run(r.run_id, r.claim, $3, interval '0') AS graph_id
+FROM runs r
+WHERE r.worker_id = $1 AND r.status = 'running' AND ($2::int IS NULL OR r.executor = $2)
+
+-- name: unregister_worker
+-- $1 worker
+DELETE FROM workers WHERE worker_id = $1
