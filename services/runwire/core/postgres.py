@@ -29,6 +29,10 @@ _TRANSIENT = (
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
+    # What asyncpg says of a pooled connection whose server process was ended while it was idle.
+    asyncpg.InternalClientError,
+    # The server ended the connection between two steps of one statement.
+    asyncpg.InternalClientError,
     OSError,
     TimeoutError,
 )
@@ -62,10 +66,15 @@ async def connect(settings: Settings, process: str, *, size: int | None = None) 
         max_size=size or settings.postgres_pool,
         timeout=timeout,
         max_inactive_connection_lifetime=300,
+        reset=_keep_session,
         server_settings={"application_name": f"runwire-{process}", "jit": "off"},
     )
     async with pool:
         yield pool
+
+
+async def _keep_session(_: object) -> None:
+    """Nothing here leaves anything in a session, so the round trip that would tidy it up is saved."""
 
 
 async def migrate(database_uri: str) -> None:

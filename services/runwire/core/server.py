@@ -19,6 +19,7 @@ _log = logging.getLogger(__name__)
 Register = Callable[[grpc.aio.Server], None]
 
 _READY_CHECK_SECONDS = 2.0
+_NOT_READY_CHECK_SECONDS = 0.1
 
 
 @asynccontextmanager
@@ -78,4 +79,4 @@ async def _watch(checks: health.aio.HealthServicer, names: Sequence[str], ready:
             state = status.NOT_SERVING
         for name in names:
             await checks.set(name, state)
-        await asyncio.sleep(_READY_CHECK_SECONDS)
+        await asyncio.sleep(_READY_CHECK_SECONDS if state == status.SERVING else _NOT_READY_CHECK_SECONDS)

@@ -1,0 +1,120 @@
+-- name: basic_columns
+-- Of `threads AS t`. An active run makes a thread busy; what is stored is how the last one left it.
+t.thread_id,
+CASE
+    WHEN EXISTS (
+        SELECT FROM runs AS r
+        WHERE r.tenant = t.tenant AND r.thread_id = t.thread_id AND r.status IN ('pending', 'running')
+    ) THEN 'busy'
+    ELSE t.status
+END AS status,
+t.metadata, t.error_type, t.error_message, t.graph_id, t.created_at, t.updated_at, t.state_updated_at
+
+-- name: full_columns
+-- What THREAD_VIEW_FULL adds.
+t.values,
+ARRAY(
+    SELECT (i.value ->> 'id', (i.value -> 'value')::text, (i.value -> 'ns')::text)
+    FROM jsonb_array_elements(t.interrupts) WITH ORDINALITY AS i (value, number)
+    ORDER BY i.number
+) AS interrupts
+
+-- name: create_thread
+-- No row: the id is taken.
+-- $1 tenant, $2 thread_id, $3 metadata, $4 the request's digest
+INSERT INTO threads AS t (tenant, thread_id, metadata, request_digest)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT (tenant, thread_id) DO NOTHING
+RETURNING {columns}
+
+-- name: get_created
+-- A thread that a request to create it has met.
+-- $1 tenant, $2 thread_id, $3 the request's digest
+SELECT t.request_digest IS NOT DISTINCT FROM $3 AS same_request, {columns}
+FROM threads AS t
+WHERE t.tenant = $1 AND t.thread_id = $2
+
+-- name: get_thread
+-- $1 tenant, $2 thread_id
+SELECT {columns}
+FROM threads AS t
+WHERE t.tenant = $1 AND t.thread_id = $2
+
+-- name: list_threads
+-- The page's parameters come behind those of the conditions.
+SELECT {columns}
+FROM threads AS t
+WHERE {{conditions}}
+ORDER BY {{order}}
+LIMIT {{limit}}
+
+-- name: of_tenant
+t.tenant = $1
+
+-- name: with_ids
+t.thread_id = ANY($1::text[])
+
+-- name: with_active_run
+EXISTS (
+    SELECT FROM runs AS r
+    WHERE r.tenant = t.tenant AND r.thread_id = t.thread_id AND r.status IN ('pending', 'running')
+)
+
+-- name: without_active_run
+-- $1 how the last run left it
+t.status = $1 AND NOT EXISTS (
+    SELECT FROM runs AS r
+    WHERE r.tenant = t.tenant AND r.thread_id = t.thread_id AND r.status IN ('pending', 'running')
+)
+
+-- name: with_metadata
+t.metadata @> $1::jsonb
+
+-- name: with_values
+t.values @> $1::jsonb
+
+-- name: lock_threads
+-- In one order, so that two callers can't wait for one another. No run can begin or end while the locks are held.
+-- $1 tenant, $2 thread_ids
+SELECT t.thread_id
+FROM threads AS t
+WHERE t.tenant = $1 AND t.thread_id = ANY($2::text[])
+ORDER BY t.thread_id
+FOR UPDATE
+
+-- name: lock_threads_of_assistant
+-- $1 tenant, $2 assistant_id of the last run
+SELECT t.thread_id
+FROM threads AS t
+WHERE t.tenant = $1 AND t.assistant_id = $2
+ORDER BY t.thread_id
+FOR UPDATE
+
+-- name: delete_runs
+-- Waits for every write that a worker has begun under a run's claim; later ones find no run. Returns the active ones.
+-- $1 tenant, $2 thread_ids
+WITH deleted AS (
+    DELETE FROM runs AS r
+    WHERE r.tenant = $1 AND r.thread_id = ANY($2::text[])
+    RETURNING r.run_id, r.worker_id, r.status
+)
+SELECT d.run_id, d.worker_id
+FROM deleted AS d
+WHERE d.status IN ('pending', 'running')
+
+-- name: delete_state_requests
+-- As delete_runs: an update of a thread's state writes under its request's row.
+-- $1 tenant, $2 thread_ids
+DELETE FROM state_requests AS s
+WHERE s.tenant = $1 AND s.thread_id = ANY($2::text[])
+
+-- name: delete_checkpoints
+-- Only once no worker can write any.
+-- $1 tenant, $2 thread_ids
+SELECT delete_checkpoints_of_thread(checkpoint_thread($1, t.thread_id, NULL))
+FROM unnest($2::text[]) AS t (thread_id)
+
+-- name: delete_threads
+-- $1 tenant, $2 thread_ids
+DELETE FROM threads AS t
+WHERE t.tenant = $1 AND t.thread_id = ANY($2::text[])
