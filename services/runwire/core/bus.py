@@ -35,6 +35,7 @@ _log = logging.getLogger(__name__)
 _SENTINEL = b"1"
 _SENTINELS_KEPT = 64
 _CANCEL_EXPIRY_SECONDS = 3600
+_MESSAGES_AT_ONCE = 16
 _FAILURES = (RedisError, OSError, TimeoutError)
 
 Sink = Callable[[bytes | None], None]
@@ -307,10 +308,13 @@ class Subscriptions:
             # Channels that came while the connection was being made.
             if late := self._sinks.keys() - known:
                 await pubsub.subscribe(*late)
-            while True:
+            for number in count(1):
                 message = await pubsub.get_message(timeout=1.0)
                 if message is not None:
                     self._handle(message["type"], message["channel"].decode(), message["data"])
+                # What has arrived already is read without suspending, and others must get on with it meanwhile.
+                if number % _MESSAGES_AT_ONCE == 0:
+                    await asyncio.sleep(0)
         finally:
             self._pubsub = None
             await asyncio.shield(pubsub.aclose())  # type: ignore[no-untyped-call]

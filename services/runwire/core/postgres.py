@@ -31,8 +31,6 @@ _TRANSIENT = (
     asyncpg.TooManyConnectionsError,
     # What asyncpg says of a pooled connection whose server process was ended while it was idle.
     asyncpg.InternalClientError,
-    # The server ended the connection between two steps of one statement.
-    asyncpg.InternalClientError,
     OSError,
     TimeoutError,
 )
@@ -43,7 +41,7 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, _TRANSIENT):
         return True
     # asyncpg says so when a pooled connection was closed under an operation.
-    return isinstance(error, asyncpg.InterfaceError) and "clos" in str(error)
+    return isinstance(error, asyncpg.InterfaceError) and "connection" in str(error) and "clos" in str(error)
 
 
 def retrying(limit: float) -> AsyncRetrying:

@@ -43,7 +43,14 @@ CREATE TABLE IF NOT EXISTS checkpoint_writes (
 ALTER TABLE checkpoint_blobs ALTER COLUMN blob DROP NOT NULL;
 ALTER TABLE checkpoint_writes ADD COLUMN IF NOT EXISTS task_path text NOT NULL DEFAULT '';
 
--- A run is rolled back by its id. The package's own indexes on thread_id alone are left out: each repeats the head of a primary key.
+-- A run is rolled back by its id. A run that resumes a paused graph writes to a checkpoint that another run made, so writes
+-- bear their run too, and one that replaces another run's keeps what it replaced.
+ALTER TABLE checkpoint_writes ADD COLUMN IF NOT EXISTS run_id uuid;
+ALTER TABLE checkpoint_writes ADD COLUMN IF NOT EXISTS replaced_run_id uuid;
+ALTER TABLE checkpoint_writes ADD COLUMN IF NOT EXISTS replaced_type text;
+ALTER TABLE checkpoint_writes ADD COLUMN IF NOT EXISTS replaced_blob bytea;
+
+-- The package's own indexes on thread_id alone are left out: each repeats the head of a primary key.
 CREATE INDEX IF NOT EXISTS checkpoints_run_id_idx ON checkpoints ((metadata ->> 'run_id'));
 
 -- The version up to which that package would migrate; its setup() finds nothing left to do.

@@ -28,9 +28,17 @@ LANGUAGE sql AS $$
     RETURNING graph_id
 $$;
 
--- Removes what a run has written to its thread's checkpoints.
+-- Removes what a run has written to its thread's checkpoints, and puts back what it replaced. The run is the newest of its
+-- thread, so no later checkpoint builds on what goes.
 CREATE FUNCTION delete_checkpoints_of_run(p_tenant text, p_thread_id text, p_run_id uuid) RETURNS void
 LANGUAGE sql AS $$
+    UPDATE checkpoint_writes
+    SET type = replaced_type, blob = replaced_blob, run_id = replaced_run_id,
+        replaced_run_id = NULL, replaced_type = NULL, replaced_blob = NULL
+    WHERE thread_id = checkpoint_thread(p_tenant, p_thread_id, p_run_id) AND run_id = p_run_id
+    AND replaced_blob IS NOT NULL;
+    DELETE FROM checkpoint_writes
+    WHERE thread_id = checkpoint_thread(p_tenant, p_thread_id, p_run_id) AND run_id = p_run_id;
     WITH gone AS (
         DELETE FROM checkpoints
         WHERE thread_id = checkpoint_thread(p_tenant, p_thread_id, p_run_id) AND metadata ->> 'run_id' = p_run_id::text

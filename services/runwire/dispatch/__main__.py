@@ -1,0 +1,89 @@
+"""The Dispatch process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from types import ModuleType
+
+from runwire.api.dispatch.v1 import (
+    crons_pb2,
+    crons_pb2_grpc,
+    runs_pb2,
+    runs_pb2_grpc,
+    thread_state_pb2,
+    thread_state_pb2_grpc,
+    workers_pb2,
+    workers_pb2_grpc,
+)
+from runwire.core import lifetime, postgres
+from runwire.core.bus import Bus
+from runwire.core.server import Register, serving
+from runwire.core.settings import Settings
+from runwire.dispatch import clockwork
+from runwire.dispatch.hints import Hints
+from runwire.dispatch.runs import Runs
+from runwire.dispatch.runs_servicer import RunsServicer
+from runwire.dispatch.thread_state import ThreadStates
+from runwire.dispatch.thread_state_servicer import ThreadStateServicer
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[int]:
+    """Dispatch serves until the block ends; the value is its port."""
+    async with (
+        postgres.connect(settings, "dispatch") as pool,
+        Bus(settings) as bus,
+        bus.subscriptions() as subscriptions,
+        Hints(bus) as hints,
+        clockwork.turning(pool, bus, settings),
+        serving(
+            settings,
+            settings.dispatch_port,
+            services(
+                RunsServicer(Runs(pool, hints)),
+                ThreadStateServicer(ThreadStates(pool, bus, subscriptions, hints, settings.poll_interval)),
+            ),
+            partial(postgres.answers, pool),
+        ) as port,
+    ):
+        yield port
+
+
+def services(runs: RunsServicer, thread_state: ThreadStateServicer) -> list[tuple[str, Register]]:
+    """Each service of Dispatch and what registers it; those without an own servicer are not served yet."""
+    return [
+        (_name(runs_pb2, "RunsService"), partial(runs_pb2_grpc.add_RunsServiceServicer_to_server, runs)),
+        (
+            _name(thread_state_pb2, "ThreadStateService"),
+            partial(thread_state_pb2_grpc.add_ThreadStateServiceServicer_to_server, thread_state),
+        ),
+        (
+            _name(crons_pb2, "CronsService"),
+            partial(crons_pb2_grpc.add_CronsServiceServicer_to_server, crons_pb2_grpc.CronsServiceServicer()),
+        ),
+        (
+            _name(workers_pb2, "WorkersService"),
+            partial(
+                workers_pb2_grpc.add_WorkersServiceServicer_to_server,
+                workers_pb2_grpc.WorkersServiceServicer(),
+            ),
+        ),
+    ]
+
+
+def _name(module: ModuleType, service: str) -> str:
+    name: str = module.DESCRIPTOR.services_by_name[service].full_name
+    return name
+
+
+async def main(settings: Settings, stop: asyncio.Event) -> None:
+    """Serves until `stop` is set."""
+    async with running(settings):
+        await stop.wait()
+
+
+if __name__ == "__main__":
+    lifetime.run("dispatch", main)

@@ -1,0 +1,69 @@
+"""What Redis is told once Postgres has decided. The call that decided does not wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Coroutine
+from typing import Any
+from uuid import UUID
+
+from runwire.core.bus import Bus
+
+_log = logging.getLogger(__name__)
+
+_SENTINELS_AT_ONCE = 64
+
+
+class Hints:
+    """Owns the tasks that outlive a call. Leaving the block waits for them."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._graphs: Counter[str] = Counter()
+
+    async def __aenter__(self) -> Hints:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def later(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Does the work in a task of its own."""
+        task = asyncio.create_task(_quietly(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def wake(self, graph_id: str) -> None:
+        """A run of this graph is ready. What piles up while Redis is busy goes out together."""
+        idle = not self._graphs
+        self._graphs[graph_id] = min(self._graphs[graph_id] + 1, _SENTINELS_AT_ONCE)
+        if idle:
+            self.later(self._wake_all())
+
+    def wake_for_state(self, graph_id: str) -> None:
+        """A thread state request for this graph is there."""
+        self.later(self._bus.wake_for_state(graph_id))
+
+    def cancel(self, run_id: UUID, worker_id: UUID, action: str) -> None:
+        """The run's worker has to stop it."""
+        self.later(self._bus.cancel(run_id, worker_id, action))
+
+    def ended(self, run_id: UUID) -> None:
+        """The run has ended without a worker: an empty message makes its followers look at the row."""
+        self.later(self._bus.publish([(self._bus.keys.events(run_id), b"")]))
+
+    async def _wake_all(self) -> None:
+        graphs, self._graphs = self._graphs, Counter()
+        await self._bus.wake(graphs.elements())
+
+
+async def _quietly(work: Coroutine[Any, Any, Any]) -> None:
+    try:
+        await work
+    except Exception as error:
+        # Nobody is there to be told, and the clockwork makes up for it.
+        _log.warning("a hint was lost", extra={"action": "hint_lost", "error": type(error).__name__})
