@@ -188,9 +188,7 @@ class RunwireSaver(BaseCheckpointSaver[str]):
         limit: int | None = None,
     ) -> Iterator[CheckpointTuple]:
         async def collect() -> tuple[CheckpointTuple, ...]:
-            return tuple(
-                [found async for found in self.alist(config, filter=filter, before=before, limit=limit)]
-            )
+            return tuple([found async for found in self.alist(config, filter=filter, before=before, limit=limit)])
 
         yield from self._bridge.wait(collect())
 

@@ -28,21 +28,25 @@ SELECT held FROM fence
 
 -- name: put_writes
 -- $3 thread, $4 namespace, $5 checkpoint id, $6 task, $7 task path; writes: $8 positions, $9 channels, $10 types, $11 bytes.
--- An ordinary write is stored once; a special one (negative position: error, interrupt, resume, scheduled) is replaced.
+-- An ordinary write is stored once; a special one (negative position: error, interrupt, resume, scheduled) is replaced,
+-- and what it replaces of another run is kept beside it, for a rollback.
 -- Returns whether the fence held.
 WITH claim AS MATERIALIZED (
     SELECT FROM runs WHERE run_id = $1 AND claim = $2 AND status = 'running' FOR SHARE
 ), fence AS MATERIALIZED (
     SELECT $1::uuid IS NULL OR EXISTS (SELECT FROM claim) AS held
 ), stored_writes AS (
-    INSERT INTO checkpoint_writes
-        (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
-    SELECT $3, $4, $5, $6, $7, w.idx, w.channel, w.type, w.blob
+    INSERT INTO checkpoint_writes AS x
+        (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob, run_id)
+    SELECT $3, $4, $5, $6, $7, w.idx, w.channel, w.type, w.blob, $1
     FROM fence
     CROSS JOIN unnest($8::int[], $9::text[], $10::text[], $11::bytea[]) AS w (idx, channel, type, blob)
     WHERE fence.held
     ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx) DO UPDATE
-    SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob
+    SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob, run_id = EXCLUDED.run_id,
+        replaced_run_id = CASE WHEN x.run_id IS DISTINCT FROM $1 THEN x.run_id ELSE x.replaced_run_id END,
+        replaced_type = CASE WHEN x.run_id IS DISTINCT FROM $1 THEN x.type ELSE x.replaced_type END,
+        replaced_blob = CASE WHEN x.run_id IS DISTINCT FROM $1 THEN x.blob ELSE x.replaced_blob END
     WHERE EXCLUDED.idx < 0
 )
 SELECT held FROM fence

@@ -95,9 +95,7 @@ def encode_writes(serde: SerializerProtocol, writes: Sequence[tuple[str, Any]]) 
     return WriteValues(*_columns(rows.values(), 4))
 
 
-def decode_checkpoint(
-    serde: SerializerProtocol, keys: ThreadKeys, row: Record, first_version: str
-) -> CheckpointTuple:
+def decode_checkpoint(serde: SerializerProtocol, keys: ThreadKeys, row: Record, first_version: str) -> CheckpointTuple:
     """Build the tuple that langgraph reads.
 
     `first_version` becomes that of sends in the old format where no channel has a version.
@@ -120,9 +118,7 @@ def decode_checkpoint(
         parent_config=config_of(thread_id, namespace, parent_id) if parent_id else None,
         pending_writes=[
             (task_id, channel, serde.loads_typed((type_, blob)))
-            for task_id, channel, type_, blob in _zipped(
-                row, "write_tasks", "write_channels", "write_types", "writes"
-            )
+            for task_id, channel, type_, blob in _zipped(row, "write_tasks", "write_channels", "write_types", "writes")
         ],
     )
 
@@ -149,9 +145,7 @@ def decode_history(
 
 def config_of(thread_id: object, namespace: str, checkpoint_id: str) -> RunnableConfig:
     """The config that names one checkpoint."""
-    return {
-        "configurable": {"thread_id": thread_id, "checkpoint_ns": namespace, "checkpoint_id": checkpoint_id}
-    }
+    return {"configurable": {"thread_id": thread_id, "checkpoint_ns": namespace, "checkpoint_id": checkpoint_id}}
 
 
 def filter_text(filter: Mapping[str, Any] | None) -> str | None:

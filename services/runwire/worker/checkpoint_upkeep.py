@@ -28,9 +28,7 @@ class CheckpointUpkeep:
 
     async def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Copy every checkpoint with its blobs and writes."""
-        await self._execute(
-            "copy_thread", self._keys.stored(source_thread_id), self._keys.stored(target_thread_id)
-        )
+        await self._execute("copy_thread", self._keys.stored(source_thread_id), self._keys.stored(target_thread_id))
 
     async def delete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Remove the checkpoints that the runs made, where no other needs them."""
@@ -58,9 +56,7 @@ class CheckpointUpkeep:
     async def _sweep(self, find: str, *values: Any) -> None:
         async def work(connection: Connection) -> None:
             if doomed := await connection.fetch(SQL[find], *values):
-                await connection.execute(
-                    SQL["sweep"], *(list(column) for column in zip(*doomed, strict=True))
-                )
+                await connection.execute(SQL["sweep"], *(list(column) for column in zip(*doomed, strict=True)))
 
         await self._fenced(work)
 

@@ -14,7 +14,7 @@ class Fence:
     claim: int
 
 
-class StaleClaim(Exception):  # noqa: N818
+class StaleClaim(Exception):
     """The run has been taken over or has ended, so nothing was written."""
 
     def __init__(self, fence: Fence) -> None:
@@ -22,5 +22,5 @@ class StaleClaim(Exception):  # noqa: N818
         self.fence = fence
 
 
-class StorageUnavailable(Exception):  # noqa: N818
+class StorageUnavailable(Exception):
     """Postgres could not be reached for too long; the run may be tried again from its last checkpoint."""

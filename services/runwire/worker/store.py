@@ -105,9 +105,7 @@ class RunwireStore(BaseStore):
 
     async def _list_namespaces(self, op: ListNamespacesOp) -> list[tuple[str, ...]]:
         patterns = namespace_patterns(op.match_conditions or ())
-        rows = await self._pool.rows(
-            SQL["list_namespaces"], self._tenant, patterns, op.max_depth, op.limit, op.offset
-        )
+        rows = await self._pool.rows(SQL["list_namespaces"], self._tenant, patterns, op.max_depth, op.limit, op.offset)
         return [tuple(row["namespace"]) for row in rows]
 
     async def _write(self, puts: dict[tuple[str, str], PutOp]) -> None:

@@ -252,9 +252,7 @@ class Supervisor:
 def _environment(settings: Settings) -> dict[str, str]:
     """The settings as variables, so that executors see what this process was given, however it was given."""
     values = settings.model_dump(mode="json")
-    variables = {f"RUNWIRE_{name.upper()}": str(value) for name, value in values.items()}
-    # langgraph reads it when it is first imported, which a graph may do before any module of ours.
-    return {**variables, "LANGGRAPH_STRICT_MSGPACK": "true"}
+    return {f"RUNWIRE_{name.upper()}": str(value) for name, value in values.items()}
 
 
 @asynccontextmanager
