@@ -66,7 +66,7 @@ install() {
   local venv=$1
   shift
   if [ -n "$uv" ]; then
-    "$uv" pip install -q --python "$venv/bin/python" "$@"
+    "$uv" pip install -q --compile-bytecode --python "$venv/bin/python" "$@"
   else
     "$venv/bin/python" -m pip install -q --disable-pip-version-check "$@"
   fi || die "The packages could not be installed: see above, check the network, and run this again."
@@ -87,6 +87,8 @@ setup() {
   make_venv .venv
   install .venv -r requirements.lock
   install .venv --no-deps --no-build-isolation -e .
+  # Also where Python is told to write no bytecode: without it every start compiles everything anew.
+  .venv/bin/python -m compileall -q services gen examples
   printf '%s\n' "$stamp" >.venv/stamp
 }
 

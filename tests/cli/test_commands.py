@@ -1,0 +1,43 @@
+"""The small commands and what they say when something is missing."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from runwire.embedded import Servers
+from tests.cli.conftest import Start
+
+
+async def test_migrate_makes_the_schema(start: Start, servers: Servers) -> None:
+    connection = await asyncpg.connect(servers.database_uri)
+    try:
+        await connection.execute("CREATE DATABASE runwire_cli_migrate")
+        uri = servers.database_uri.replace("/runwire?", "/runwire_cli_migrate?")
+        assert await start("migrate", DATABASE_URI=uri).end() == 0
+        migrated = await asyncpg.connect(uri)
+        assert await migrated.fetchval("SELECT count(*) FROM runs") == 0
+        await migrated.close()
+    finally:
+        await connection.execute("DROP DATABASE runwire_cli_migrate WITH (FORCE)")
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "sentence"),
+    [
+        (["migrate"], {}, "Set DATABASE_URI to the database to migrate."),
+        (["resource"], {}, "Set DATABASE_URI and REDIS_URI, or run `runwire up`"),
+        (["migrate"], {"DATABASE_URI": "postgresql://x@127.0.0.1:1/x"}, "can't be brought to the latest schema"),
+        (["migrate"], {"DATABASE_URI": "nonsense"}, "can't be brought to the latest schema"),
+        (["up"], {"RUNWIRE_LEASE": "1"}, "RUNWIRE_LEASE must be at least three times RUNWIRE_HEARTBEAT_INTERVAL."),
+        (["up"], {"RUNWIRE_SLOTS": "none"}, "RUNWIRE_SLOTS: Input should be a valid integer"),
+    ],
+)
+async def test_what_is_missing_is_said_in_one_line(
+    start: Start, arguments: list[str], variables: dict[str, str], sentence: str
+) -> None:
+    command = start(*arguments, **variables)
+    assert await command.end() == 1
+    assert sentence in command.output
+    assert command.output.count("\n") == 1
