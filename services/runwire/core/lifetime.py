@@ -16,6 +16,15 @@ from runwire.core.settings import Settings
 Main = Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]
 
 
+def runner() -> asyncio.Runner:
+    """What runs a process's main coroutine: uvloop where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
 def run(process: str, main: Main) -> None:
     """Runs `main(settings, stop)` to its end; `stop` is set by the first SIGTERM or SIGINT.
 
@@ -26,7 +35,8 @@ def run(process: str, main: Main) -> None:
     if not settings.database_uri or not settings.redis_uri:
         sys.exit("Set DATABASE_URI and REDIS_URI, or run `runwire up`, which starts a Postgres and a Redis of its own.")
     try:
-        asyncio.run(_until_signalled(main, settings))
+        with runner() as loop:
+            loop.run(_until_signalled(main, settings))
     except (OSError, asyncpg.PostgresError) as error:
         sys.exit(f"{process} can't work with the database in DATABASE_URI: {error}")
 
