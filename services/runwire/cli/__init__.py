@@ -4,6 +4,7 @@ Owns the processes that it starts, their logs and what is said in the terminal. 
 talks to them as any client does, and imports neither langgraph nor a user's code.
 """
 
+import os
 import time
 
 BEGAN = time.monotonic()
@@ -12,6 +13,8 @@ BEGAN = time.monotonic()
 
 def main() -> None:
     """Runs the command line and exits."""
+    # gRPC would say at each start of a process that it can't be forked, which nobody does.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     from runwire.cli.commands import app
 
     app()

@@ -132,7 +132,7 @@ class Stack:
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
         log.touch()
-        environment = {**os.environ, **variables(self._settings), f"RUNWIRE_{part.upper()}_PORT": str(port)}
+        environment = {**os.environ, **self._settings.variables(), f"RUNWIRE_{part.upper()}_PORT": str(port)}
         process = Process(name, part, f"{_reachable(self._settings.host)}:{port}", environment, log)
         self._processes[name] = process
         return process
@@ -147,12 +147,6 @@ class Stack:
             )
         self._ports.add(wanted)
         return wanted
-
-
-def variables(settings: Settings) -> dict[str, str]:
-    """The settings as the variables that a process reads them from."""
-    values = settings.model_dump(mode="json")
-    return {f"RUNWIRE_{name.upper()}": str(value) for name, value in values.items()}
 
 
 def _reachable(host: str) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import ParamSpec, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg_trek import Direction, execute, plan
@@ -15,6 +15,8 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_r
 
 from runwire.core.settings import Settings
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -54,9 +56,27 @@ def retrying(limit: float) -> AsyncRetrying:
     )
 
 
+async def persistently(limit: float, work: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Does `work`, which may safely happen twice, again after transient failures, for at most `limit` seconds."""
+    try:
+        return await work(*args, **kwargs)
+    except Exception as error:
+        if not is_transient(error):
+            raise
+    # Setting up the retries costs as much as a statement, so it is left for when they are needed.
+    return await retrying(limit).wraps(work)(*args, **kwargs)
+
+
 @asynccontextmanager
-async def connect(settings: Settings, process: str, *, size: int | None = None) -> AsyncIterator[Pool]:
-    """The process's pool, migrated to the latest schema. Raises whatever asyncpg raises when Postgres can't be had."""
+async def connect(
+    settings: Settings, process: str, *, size: int | None = None, generic_plans: bool = False
+) -> AsyncIterator[Pool]:
+    """The process's pool. Raises whatever asyncpg raises when Postgres can't be had.
+
+    `generic_plans` is for processes whose statements are all look-ups by key: planning one anew takes longer than
+    executing it.
+    """
+    plans = {"plan_cache_mode": "force_generic_plan"} if generic_plans else {}
     timeout = settings.postgres_timeout.total_seconds()
     pool = asyncpg.create_pool(
         settings.database_uri,
@@ -65,7 +85,7 @@ async def connect(settings: Settings, process: str, *, size: int | None = None) 
         timeout=timeout,
         max_inactive_connection_lifetime=300,
         reset=_keep_session,
-        server_settings={"application_name": f"runwire-{process}", "jit": "off"},
+        server_settings={"application_name": f"runwire-{process}", "jit": "off", **plans},
     )
     async with pool:
         yield pool

@@ -51,6 +51,10 @@ class Settings(BaseSettings):
     heartbeat_interval: Span = timedelta(seconds=2)
     lease: Span = Field(default=timedelta(seconds=10), description="A worker silent for this long is dead.")
     sweep_interval: Span = Field(default=timedelta(seconds=1.5), description="Between looks for dead workers.")
+    expiry_interval: Span = Field(
+        default=timedelta(minutes=1),
+        description="Between looks for expired threads and items, unless langgraph.json says otherwise.",
+    )
     run_timeout: Span = Field(default=timedelta(hours=1), description="Of one attempt, unless the run says otherwise.")
     cancel_grace: Span = Field(
         default=timedelta(seconds=10),
@@ -75,6 +79,12 @@ class Settings(BaseSettings):
         ge=1024,
         description="Live events kept for a slow reader; beyond, it reads the log.",
     )
+
+    def variables(self) -> dict[str, str]:
+        """The settings as the variables that another process reads them from."""
+        values = self.model_dump(mode="json")
+        # What gRPC would do on a fork matters to nobody: every process is started by fork and exec.
+        return {"GRPC_ENABLE_FORK_SUPPORT": "0"} | {f"RUNWIRE_{name.upper()}": str(v) for name, v in values.items()}
 
     @model_validator(mode="after")
     def _times_fit_together(self) -> Settings:
