@@ -1,4 +1,4 @@
-"""Real Postgres and Redis for every test: servers once a session, a database cloned from a migrated template per test."""
+"""Real Postgres and Redis: servers once a session, a database cloned from a migrated template for each test."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+
 from runwire.core.bus import Bus
 from runwire.core.postgres import Pool, migrate
 from runwire.core.settings import Settings

@@ -81,8 +81,6 @@ def _sentence(result: ToolMessage, arguments: dict[str, Any]) -> str:
             return f"{arguments['expression']} = {result.text}."
         case "text_statistics":
             counts = json.loads(result.text).items()
-            return f"In that text: {', '.join(f'{name} {count}' for name, count in counts)}.".replace(
-                "_", " "
-            )
+            return f"In that text: {', '.join(f'{name} {count}' for name, count in counts)}.".replace("_", " ")
         case _:
             return result.text

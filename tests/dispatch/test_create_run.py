@@ -26,6 +26,7 @@ from tests.dispatch.conftest import Dispatch, stubs
 from tests.dispatch.factories import GRAPH, a_run, end_run, make_assistant, make_thread
 
 REJECT = run_pb2.MULTITASK_STRATEGY_REJECT
+_NO_VALUE: Any = 77
 CREATE_THREAD = runs_pb2.IF_THREAD_MISSING_CREATE
 
 
@@ -121,8 +122,8 @@ async def test_everything_wrong_is_said_at_once_and_nothing_is_written(
         thread_id="a b",
         input=Json(text="{"),
         metadata=Json(text="[]"),
-        multitask_strategy=run_pb2.MULTITASK_STRATEGY_ROLLBACK,
-        durability=77,
+        multitask_strategy=_NO_VALUE,
+        durability=_NO_VALUE,
         stream_modes=[0],
         run_timeout=Duration(seconds=-1),
         config=RunConfig(recursion_limit=0, configurable=Json(text='{"thread_id":"t"}')),
@@ -134,7 +135,7 @@ async def test_everything_wrong_is_said_at_once_and_nothing_is_written(
         "thread_id": "FIELD_INVALID",
         "input": "INVALID_JSON",
         "metadata": "INVALID_JSON",
-        "multitask_strategy": "FIELD_UNSUPPORTED",
+        "multitask_strategy": "UNKNOWN_ENUM_VALUE",
         "durability": "UNKNOWN_ENUM_VALUE",
         "stream_modes[0]": "FIELD_INVALID",
         "run_timeout": "FIELD_OUT_OF_RANGE",

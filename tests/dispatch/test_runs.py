@@ -1,4 +1,4 @@
-"""GetRun, ListRuns, CancelRun and what is not served, through their stubs."""
+"""GetRun, ListRuns, CountRuns, CancelRun and DeleteRun, through their stubs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from runwire.api.dispatch.v1.crons_pb2 import CreateCronRequest
 from runwire.api.dispatch.v1.runs_pb2 import (
     CancelRunRequest,
     CountRunsRequest,
+    DeleteRunRequest,
     GetRunRequest,
     ListRunsRequest,
     RunFilter,
 )
-from runwire.api.dispatch.v1.workers_pb2 import ListWorkersRequest
 from runwire.api.type.v1 import run_pb2, sorting_pb2
 from runwire.api.type.v1.json_pb2 import Json
 from runwire.core import paging
@@ -71,9 +70,10 @@ async def test_a_failed_run_says_why(dispatch: Dispatch, pool: Pool) -> None:
     assert (run.error.type, run.error.message) == ("ValueError", "no")
 
 
-@pytest.mark.parametrize("method", ["GetRun", "CancelRun"])
+@pytest.mark.parametrize("method", ["GetRun", "CancelRun", "DeleteRun"])
 async def test_an_unknown_run_is_not_found(dispatch: Dispatch, refused: Any, method: str) -> None:
-    request = {"GetRun": GetRunRequest, "CancelRun": CancelRunRequest}[method](run_id=str(new_uuid()))
+    kinds = {"GetRun": GetRunRequest, "CancelRun": CancelRunRequest, "DeleteRun": DeleteRunRequest}
+    request = kinds[method](run_id=str(new_uuid()))
     error = await refused(getattr(dispatch.runs, method)(request))
     assert (error.code, error.reason) == (grpc.StatusCode.NOT_FOUND, "RUN_NOT_FOUND")
     assert error.metadata == {"run_id": request.run_id}
@@ -85,7 +85,9 @@ async def test_a_run_of_another_tenant_is_not_found(dispatch: Dispatch, pool: Po
     await pool.execute("UPDATE runs SET tenant = 'other'")
     assert (await refused(dispatch.runs.GetRun(GetRunRequest(run_id=run_id)))).reason == "RUN_NOT_FOUND"
     assert (await refused(dispatch.runs.CancelRun(CancelRunRequest(run_id=run_id)))).reason == "RUN_NOT_FOUND"
+    assert (await refused(dispatch.runs.DeleteRun(DeleteRunRequest(run_id=run_id)))).reason == "RUN_NOT_FOUND"
     assert not (await dispatch.runs.ListRuns(ListRunsRequest())).runs
+    assert (await dispatch.runs.CountRuns(CountRunsRequest())).count == 0
     assert (await refused(dispatch.runs.CreateRun(a_run(run_id=run_id)))).reason == "ID_REUSED"
 
 
@@ -264,15 +266,50 @@ async def test_twenty_cancels_at_once_agree(dispatch: Dispatch, pool: Pool) -> N
     assert {run.status for run in runs} == {run_pb2.RUN_STATUS_CANCELLED}
 
 
-async def test_what_is_not_served_says_so(dispatch: Dispatch, refused: Any) -> None:
-    calls = [
-        dispatch.runs.CountRuns(CountRunsRequest()),
-        dispatch.crons.CreateCron(CreateCronRequest()),
-        dispatch.workers.ListWorkers(ListWorkersRequest()),
+async def test_runs_are_counted_by_the_filters_of_a_list(dispatch: Dispatch, pool: Pool, refused: Any) -> None:
+    await make_assistant(pool)
+    await make_assistant(pool, "helper")
+    await make_thread(pool, "t")
+    await _create(dispatch, thread_id="t", assistant_id="helper", metadata=Json(text='{"a":1}'))
+    await _create(dispatch, thread_id="t")
+    await end_run(pool, await _create(dispatch, assistant_id="helper"))
+
+    async def counted(**where: Any) -> int:
+        count: int = (await dispatch.runs.CountRuns(CountRunsRequest(filter=RunFilter(**where)))).count
+        return count
+
+    assert await counted() == 3
+    assert await counted(thread_id="t") == 2
+    assert await counted(thread_id="t", assistant_id="helper", metadata_contains=Json(text='{"a":1}')) == 1
+    assert await counted(statuses=[run_pb2.RUN_STATUS_SUCCESS, run_pb2.RUN_STATUS_ERROR]) == 1
+    wrong = CountRunsRequest(filter=RunFilter(thread_id="a b"))
+    assert (await refused(dispatch.runs.CountRuns(wrong))).violations == {"filter.thread_id": "FIELD_INVALID"}
+
+
+async def test_a_finished_run_is_deleted_with_its_events_and_its_thread_stays(
+    dispatch: Dispatch, pool: Pool, refused: Any
+) -> None:
+    await make_assistant(pool)
+    await make_thread(pool, "t")
+    run_id = await _create(dispatch, thread_id="t")
+    await end_run(pool, run_id)
+    await pool.execute("INSERT INTO run_events VALUES ($1, 1, 1, 1, 'x')", UUID(run_id))
+    await pool.execute("INSERT INTO checkpoints (thread_id, checkpoint_id, checkpoint) VALUES ('t', '1', '{}')")
+    await dispatch.runs.DeleteRun(DeleteRunRequest(run_id=run_id))
+    assert (await refused(dispatch.runs.GetRun(GetRunRequest(run_id=run_id)))).reason == "RUN_NOT_FOUND"
+    counts = [
+        await pool.fetchval(f"SELECT count(*) FROM {table}") for table in ("run_events", "threads", "checkpoints")
     ]
-    for call in calls:
-        error = await refused(call)
-        assert (error.code, error.reason) == (grpc.StatusCode.UNIMPLEMENTED, "NOT_SERVED")
+    assert counts == [0, 1, 1]
+
+
+async def test_an_active_run_is_not_deleted(dispatch: Dispatch, pool: Pool, refused: Any) -> None:
+    await make_assistant(pool)
+    run_id = await _create(dispatch)
+    for _ in range(2):
+        error = await refused(dispatch.runs.DeleteRun(DeleteRunRequest(run_id=run_id)))
+        assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "RUN_NOT_FINISHED")
+        await start_run(pool, run_id, await make_worker(pool))
 
 
 @pytest.mark.parametrize("service", ["RunsService", "ThreadStateService", "CronsService", "WorkersService"])

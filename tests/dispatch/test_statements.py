@@ -10,11 +10,11 @@ import pytest
 from runwire.core.ids import new_uuid
 from runwire.core.postgres import Pool
 from runwire.core.run_message import RUN_COLUMNS, STATUSES, STRATEGIES
-from runwire.dispatch import assistants, clockwork, runs, thread_state
+from runwire.dispatch import assistants, clockwork, runs, runs_creation, thread_state, workers
 
 STATEMENTS = {
     f"{module.__name__.rsplit('.', 1)[-1]}.{name}": text
-    for module in (assistants, clockwork, runs, thread_state)
+    for module in (assistants, clockwork, runs, runs_creation, thread_state, workers)
     for name, text in module._SQL.items()
 }
 
@@ -70,6 +70,11 @@ async def _indexes(pool: Pool, statement: str, *values: object) -> set[str]:
 async def test_late_runs_are_found_by_the_index_of_ready_ones(long_history: Pool) -> None:
     late = STATEMENTS["clockwork.late_graphs"].replace("$1::interval", "interval '0'").replace("$2", "10000")
     assert await _indexes(long_history, late) == {"runs_ready"}
+
+
+async def test_runs_that_have_just_become_due_are_found_by_the_index_of_ready_ones(long_history: Pool) -> None:
+    due = STATEMENTS["clockwork.due_graphs"].replace("$1::interval", "interval '1 second'").replace("$2", "10000")
+    assert await _indexes(long_history, due) == {"runs_ready"}
 
 
 async def test_a_threads_active_runs_are_found_by_the_index_of_its_queue(long_history: Pool) -> None:

@@ -1,4 +1,4 @@
-"""GetThreadState, through its stub, answered by a worker made of a few statements."""
+"""Questions about threads' states, through the stub, answered by a worker made of a few statements."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from runwire.api.dispatch.v1.thread_state_pb2 import (
     GetThreadStateRequest,
     GetThreadStateResponse,
     ListThreadHistoryRequest,
+    ListThreadHistoryResponse,
     ThreadState,
 )
 from runwire.api.type.v1.json_pb2 import Json
@@ -23,6 +24,7 @@ from runwire.core.bus import Bus
 from runwire.core.postgres import Pool
 from tests.dispatch.conftest import Dispatch
 from tests.dispatch.factories import GRAPH, make_thread, make_worker
+from tests.harness.waiting import until
 
 STATE = GetThreadStateResponse(state=ThreadState(values=Json(text='{"n":1}'), next=["b"]))
 ASK = GetThreadStateRequest(thread_id="thread-1")
@@ -187,15 +189,41 @@ async def test_a_question_goes_with_its_thread(dispatch: Dispatch, pool: Pool, r
     assert (await waiting).reason == "THREAD_NOT_FOUND"
 
 
-async def test_what_is_not_supported_is_refused_by_name(dispatch: Dispatch, refused: Any) -> None:
-    request = GetThreadStateRequest(checkpoint=CheckpointRef(checkpoint_id="c"), subgraphs=True)
+async def test_a_wrong_checkpoint_is_refused_by_name(dispatch: Dispatch, refused: Any) -> None:
+    request = GetThreadStateRequest(checkpoint=CheckpointRef(checkpoint_id="a b", checkpoint_ns="\0"))
     assert (await refused(dispatch.thread_state.GetThreadState(request))).violations == {
         "thread_id": "FIELD_REQUIRED",
-        "checkpoint": "FIELD_UNSUPPORTED",
-        "subgraphs": "FIELD_UNSUPPORTED",
+        "checkpoint.checkpoint_id": "FIELD_INVALID",
+        "checkpoint.checkpoint_ns": "FIELD_INVALID",
     }
 
 
-async def test_history_is_not_served(dispatch: Dispatch, refused: Any) -> None:
-    error = await refused(dispatch.thread_state.ListThreadHistory(ListThreadHistoryRequest()))
-    assert error.reason == "NOT_SERVED"
+async def test_a_question_is_given_up_when_no_worker_is_left(dispatch: Dispatch, pool: Pool, refused: Any) -> None:
+    await make_thread(pool, graph_id=GRAPH)
+    await make_worker(pool)
+    waiting = asyncio.ensure_future(refused(dispatch.thread_state.GetThreadState(ASK)))
+    await _stored(pool, 1)
+    await pool.execute("DELETE FROM workers")
+    assert (await waiting).reason == "NO_WORKER"
+    assert await pool.fetchval("SELECT count(*) FROM state_requests") == 0
+
+
+async def test_a_worker_gets_a_page_as_its_size_and_its_place(dispatch: Dispatch, pool: Pool, bus: Bus) -> None:
+    await make_thread(pool, graph_id=GRAPH)
+    await make_worker(pool)
+    ask = ListThreadHistoryRequest(thread_id="thread-1", checkpoint_ns="a:1")
+    more = ListThreadHistoryResponse(next_page_token="c5").SerializeToString()
+    async with answering(pool, bus, response=more) as asked:
+        token = (await dispatch.thread_state.ListThreadHistory(ask)).next_page_token
+        ask.page_token = token
+        await dispatch.thread_state.ListThreadHistory(ask)
+    first, second = (ListThreadHistoryRequest.FromString(request.SerializeToString()) for request in asked)
+    assert (first.page_size, first.HasField("before")) == (10, False)
+    assert (second.page_size, second.before, second.page_token) == (10, CheckpointRef(checkpoint_id="c5"), "")
+
+
+async def _stored(pool: Pool, count: int) -> None:
+    async def so_many() -> bool:
+        return bool(await pool.fetchval("SELECT count(*) = $1 FROM state_requests", count))
+
+    await until(so_many)

@@ -41,8 +41,6 @@ def test_a_wheel_holds_both_portions_and_no_package_file_at_the_top(tmp_path: Pa
 def test_an_installation_imports_both_portions(kind: str, tmp_path: Path) -> None:
     site = tmp_path / "site"
     build(kind, tmp_path).extractall(site)
-    statement = (
-        "import runwire.api.stream.v1.stream_pb2_grpc, runwire.embedded; print(runwire.embedded.__file__)"
-    )
+    statement = "import runwire.api.stream.v1.stream_pb2_grpc, runwire.embedded; print(runwire.embedded.__file__)"
     expected = ROOT / "services" if kind == "editable" else site
     assert run_with(site, statement).strip().startswith(str(expected))

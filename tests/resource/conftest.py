@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from runwire.api.resource.v1.assistants_pb2_grpc import AssistantsServiceStub
+from runwire.api.resource.v1.store_pb2_grpc import StoreServiceStub
 from runwire.api.resource.v1.threads_pb2_grpc import ThreadsServiceStub
 from runwire.core.ids import DEFAULT_TENANT, default_assistant_id
 from runwire.core.postgres import Pool
@@ -19,6 +20,7 @@ from runwire.resource.__main__ import running
 
 if TYPE_CHECKING:
     from runwire.api.resource.v1.assistants_pb2_grpc import AssistantsServiceAsyncStub
+    from runwire.api.resource.v1.store_pb2_grpc import StoreServiceAsyncStub
     from runwire.api.resource.v1.threads_pb2_grpc import ThreadsServiceAsyncStub
 
 DRAWINGS = {
@@ -32,6 +34,9 @@ DRAWINGS = {
     },
 }
 SCHEMAS = {"input": {"type": "object"}, "output": {"title": "out"}, "state": {}, "config": None, "context": None}
+SUBGRAPHS = {
+    name: {"input": {"title": name}, "output": None} for name in ["section|inner", "section", "sections", "a|b|c", "Ä"]
+}
 
 
 @pytest.fixture
@@ -53,19 +58,28 @@ def assistants(channel: grpc.aio.Channel) -> AssistantsServiceAsyncStub:
     return AssistantsServiceStub(channel)
 
 
+@pytest.fixture
+def store(channel: grpc.aio.Channel) -> StoreServiceAsyncStub:
+    """The client's side of StoreService."""
+    return StoreServiceStub(channel)
+
+
 class Rows:
     """Writes what other processes write."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def graph(self, graph_id: str, drawings: object = DRAWINGS, schemas: object = SCHEMAS) -> str:
+    async def graph(
+        self, graph_id: str, drawings: object = DRAWINGS, schemas: object = SCHEMAS, subgraphs: object = SUBGRAPHS
+    ) -> str:
         """Publishes a graph; the value is its default assistant's id."""
         await self._pool.execute(
-            "INSERT INTO graphs (graph_id, drawings, schemas, subgraphs) VALUES ($1, $2, $3, '{}')",
+            "INSERT INTO graphs (graph_id, drawings, schemas, subgraphs) VALUES ($1, $2, $3, $4)",
             graph_id,
             json.dumps(drawings),
             json.dumps(schemas),
+            json.dumps(subgraphs),
         )
         assistant_id = default_assistant_id(graph_id)
         await self.assistant(assistant_id, graph_id, is_default=True)

@@ -1,20 +1,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import grpc
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from runwire.api.resource.v1.assistants_pb2 import CountAssistantsRequest
-from runwire.api.resource.v1.assistants_pb2_grpc import AssistantsServiceStub
-from runwire.api.resource.v1.store_pb2 import GetItemRequest
-from runwire.api.resource.v1.store_pb2_grpc import StoreServiceStub
-from runwire.api.resource.v1.threads_pb2 import CopyThreadRequest
-from runwire.api.resource.v1.threads_pb2_grpc import ThreadsServiceStub
-from tests.resource.refusals import refused
+from runwire.api.resource.v1 import assistants_pb2, store_pb2, threads_pb2
+from runwire.core.settings import Settings
+from runwire.resource.__main__ import main
 
 SERVICES = {
     "runwire.api.resource.v1.AssistantsService",
@@ -41,14 +39,19 @@ async def test_reflection_names_every_service(channel: grpc.aio.Channel) -> None
     assert {service.name for service in answers[0].list_services_response.service} > SERVICES
 
 
-async def test_rpcs_that_are_not_served_yet_say_so(channel: grpc.aio.Channel) -> None:
-    assistants, threads = AssistantsServiceStub(channel), ThreadsServiceStub(channel)
-    calls: dict[str, Awaitable[object]] = {
-        "AssistantsService/CountAssistants": assistants.CountAssistants(CountAssistantsRequest()),
-        "ThreadsService/CopyThread": threads.CopyThread(CopyThreadRequest()),
-        "StoreService/GetItem": StoreServiceStub(channel).GetItem(GetItemRequest()),
-    }
-    for method, call in calls.items():
-        answer = await refused(call)
-        assert (answer.code, answer.reason) == (grpc.StatusCode.UNIMPLEMENTED, "NOT_SERVED")
-        assert answer.metadata == {"method": f"/runwire.api.resource.v1.{method}"}
+@pytest.mark.parametrize("module", [assistants_pb2, store_pb2, threads_pb2])
+async def test_every_rpc_is_served(channel: grpc.aio.Channel, module: ModuleType) -> None:
+    [service] = module.DESCRIPTOR.services_by_name.values()
+    for method in service.methods:
+        ask: Any = channel.unary_unary(f"/{service.full_name}/{method.name}")
+        call = ask(b"")
+        assert await call.code() in {grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT}, method.name
+
+
+async def test_times_to_live_that_can_not_be_used_stop_the_process_with_a_sentence(
+    settings: Settings, tmp_path: Path
+) -> None:
+    file = tmp_path / "langgraph.json"
+    file.write_text('{"checkpointer": {"ttl": {"default_ttl": 0}}}')
+    with pytest.raises(SystemExit, match=r"checkpointer\.ttl\.default_ttl"):
+        await main(settings.model_copy(update={"graphs": file}), asyncio.Event())

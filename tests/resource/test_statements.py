@@ -10,7 +10,7 @@ import pytest
 from runwire.api.resource.v1.threads_pb2 import ThreadStatus
 from runwire.core.paging import Place
 from runwire.core.postgres import Pool
-from runwire.resource import threads
+from runwire.resource import pruning, threads
 from runwire.resource.listing import Order
 from runwire.resource.threads import Filter
 
@@ -67,6 +67,19 @@ async def test_a_status_filter_reads_no_finished_run(many_threads: Pool, status:
     told = await plan(many_threads, Filter(status=status, metadata_contains='{"user": 100}'), None)
     assert "runs_queue" in told, told
     assert "Seq Scan on runs" not in told, told
+
+
+async def test_a_sweep_reads_expired_threads_alone(many_threads: Pool) -> None:
+    await many_threads.execute(
+        "UPDATE threads SET ttl_strategy = 'delete', ttl = CASE WHEN metadata -> 'user' = '7' THEN interval '0'"
+        " ELSE interval '1 day' END"
+    )
+    await many_threads.execute("ANALYZE threads")
+    async with many_threads.acquire() as connection:
+        rows = await connection.fetch(f"EXPLAIN (ANALYZE, TIMING OFF) {pruning._SQL['lock_expired']}", 10)
+    told = "\n".join(row[0] for row in rows)
+    assert "threads_by_expiry" in told, told
+    assert "Seq Scan" not in told, told
 
 
 async def test_the_statements_are_valid_whatever_is_filtered(pool: Pool) -> None:

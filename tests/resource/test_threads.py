@@ -90,14 +90,14 @@ async def test_a_wrong_thread_is_refused_with_all_violations_and_not_created(
     threads: ThreadsServiceAsyncStub, rows: Rows
 ) -> None:
     request = CreateThreadRequest(thread_id="no spaces", metadata=Json(text="[1]"), if_exists=9)  # type: ignore[arg-type]
-    request.ttl.duration.seconds = 60
+    request.ttl.duration.seconds = 59
     answer = await refused(threads.CreateThread(request))
     assert (answer.code, answer.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
     assert answer.violations == {
         "thread_id": "FIELD_INVALID",
         "metadata": "INVALID_JSON",
         "if_exists": "UNKNOWN_ENUM_VALUE",
-        "ttl": "FIELD_UNSUPPORTED",
+        "ttl.duration": "FIELD_OUT_OF_RANGE",
     }
     assert await rows.count("threads") == 0
 

@@ -19,12 +19,13 @@ from runwire.core.settings import Settings
 from runwire.embedded import Postgres, Redis
 from runwire.stream.__main__ import running
 from tests.stream.producer import Producer
-from tests.stream.reader import Reader
+from tests.stream.reader import Reader, ThreadReader
 
 if TYPE_CHECKING:
     from runwire.api.stream.v1.stream_pb2_grpc import StreamServiceAsyncStub
 
 Follow = Callable[..., Reader]
+FollowThread = Callable[..., ThreadReader]
 
 
 @asynccontextmanager
@@ -55,6 +56,21 @@ async def follow(stub: StreamServiceAsyncStub) -> AsyncIterator[Follow]:
 
     def begin(run_id: UUID, **fields: Any) -> Reader:
         readers.append(Reader(stub, run_id, **fields))
+        return readers[-1]
+
+    yield begin
+    for reader in readers:
+        async with reader:
+            pass
+
+
+@pytest.fixture
+async def follow_thread(stub: StreamServiceAsyncStub) -> AsyncIterator[FollowThread]:
+    """Begins a thread's stream; it is broken off with the test."""
+    readers: list[ThreadReader] = []
+
+    def begin(thread_id: str, **fields: Any) -> ThreadReader:
+        readers.append(ThreadReader(stub, thread_id, **fields))
         return readers[-1]
 
     yield begin

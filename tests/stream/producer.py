@@ -29,7 +29,7 @@ from runwire.core.settings import Settings
 
 _CLAIM = """
 UPDATE runs SET status = 'running', ready = false, worker_id = $2, claim = claim + 1, attempts = attempts + 1,
-    started_at = now()
+    started_at = now(), began_at = COALESCE(began_at, now())
 WHERE run_id = $1 AND status = 'pending'
 RETURNING claim
 """

@@ -1,4 +1,4 @@
-"""A client of StreamRun that remembers what it got, and waits for it without sleeping."""
+"""Clients of StreamRun and StreamThread that remember what they got, and wait for it without sleeping."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
-from runwire.api.stream.v1.stream_pb2 import RunEvent, StreamRunRequest
+from runwire.api.stream.v1.stream_pb2 import RunEvent, StreamRunRequest, StreamThreadRequest
 
 if TYPE_CHECKING:
     from runwire.api.stream.v1.stream_pb2_grpc import StreamServiceAsyncStub
@@ -20,13 +20,16 @@ class Reader:
     """Reads one stream in the background, while `may_read` is set; as a context manager it ends with the block."""
 
     def __init__(self, stub: StreamServiceAsyncStub, run_id: UUID, **fields: Any) -> None:
-        self.call = stub.StreamRun(StreamRunRequest(run_id=str(run_id), **fields))
+        self.call: Any = self._begin(stub, run_id, fields)
         self.events: list[RunEvent] = []
         self.responses = 0
         self.may_read = asyncio.Event()
         self.may_read.set()
         self._changed = asyncio.Event()
         self._task = asyncio.create_task(self._read())
+
+    def _begin(self, stub: StreamServiceAsyncStub, name: Any, fields: dict[str, Any]) -> Any:
+        return stub.StreamRun(StreamRunRequest(run_id=str(name), **fields))
 
     async def _read(self) -> None:
         try:
@@ -84,3 +87,29 @@ class Reader:
         await asyncio.wait([self._task])
         if not self._task.cancelled():
             self._task.exception()
+
+
+class ThreadReader(Reader):
+    """As Reader, of all runs of a thread."""
+
+    def __init__(self, stub: StreamServiceAsyncStub, thread_id: str, **fields: Any) -> None:
+        super().__init__(stub, thread_id, **fields)  # type: ignore[arg-type]
+
+    def _begin(self, stub: StreamServiceAsyncStub, name: Any, fields: dict[str, Any]) -> Any:
+        return stub.StreamThread(StreamThreadRequest(thread_id=name, **fields))
+
+    @property
+    def own_ids(self) -> list[tuple[str, str]]:
+        """Each event's run, and its id in it."""
+        return [
+            (e.run_id, e.event_id.split(":")[1])
+            for e in self.events
+            if e.WhichOneof("payload") not in ("heartbeat", "gap")
+        ]
+
+    async def has_own(self, *attempts: Any) -> Self:
+        """Waits until the events of these attempts have come: they, in order, and nothing else."""
+        wanted = [(str(attempt.run_id), event_id) for attempt in attempts for event_id in attempt.sent]
+        await self.until(lambda reader: len(reader.ids) >= len(wanted))
+        assert self.own_ids == wanted
+        return self

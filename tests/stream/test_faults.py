@@ -226,6 +226,25 @@ async def test_many_streams_share_one_connection(producer: Producer, follow: Fol
             assert (await reader.end()).ids == ["1-1", "1-2"]
 
 
+async def test_many_readers_of_one_run_share_one_subscription(
+    producer: Producer, follow: Follow, settings: Settings
+) -> None:
+    attempt = await producer.begin()
+    channel = producer.bus.keys.events(attempt.run_id)
+    async with RedisClient.from_url(settings.redis_uri) as client:
+        before = {c["id"] for c in await client.client_list()}
+        readers = [follow(attempt.run_id) for _ in range(200)]
+        for reader in readers:
+            await reader.joined()
+        assert await client.pubsub_numsub(channel) == [(channel.encode(), 1)]
+        came = [c for c in await client.client_list() if c["id"] not in before]
+        assert [c["sub"] for c in came] == ["1"]
+    await attempt.started()
+    await attempt.finish()
+    for reader in readers:
+        _whole(await reader.end(), attempt)
+
+
 async def test_a_process_that_drains_ends_its_streams(producer: Producer, settings: Settings) -> None:
     settings = settings.model_copy(update={"shutdown_grace": timedelta(seconds=5)})
     attempt = await producer.begin()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING
 
 import grpc
 import pytest
@@ -16,9 +15,6 @@ from runwire.api.type.v1.json_pb2 import Json
 from runwire.core.postgres import Pool
 from tests.stream.conftest import Follow
 from tests.stream.producer import Producer, play, play_until
-
-if TYPE_CHECKING:
-    from runwire.api.stream.v1.stream_pb2_grpc import StreamServiceAsyncStub
 
 ONE_SECOND = Duration(seconds=1)
 
@@ -352,10 +348,3 @@ async def test_another_tenants_run_is_not_there(producer: Producer, follow: Foll
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await follow(run_id).end()
     assert refused.value.code() == grpc.StatusCode.NOT_FOUND
-
-
-async def test_streaming_a_thread_is_not_served(stub: StreamServiceAsyncStub) -> None:
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        async for _ in stub.StreamThread(stream_pb2.StreamThreadRequest(thread_id="t")):
-            pass
-    assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED

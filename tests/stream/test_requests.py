@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from grpc_status import rpc_status
 
-from runwire.api.stream.v1.stream_pb2 import Namespace, StreamRunRequest, WaitRunRequest
+from runwire.api.stream.v1.stream_pb2 import Namespace, StreamRunRequest, StreamThreadRequest, WaitRunRequest
 from runwire.core.ids import new_uuid
 from tests.stream.conftest import Follow
 from tests.stream.producer import Producer
@@ -56,7 +56,6 @@ async def _refused(call: Any) -> tuple[str, dict[str, str]]:
         ({"namespaces": [Namespace(path=["a" * 257])]}, "namespaces[0].path[0]", "PAYLOAD_TOO_LARGE"),
         ({"namespaces": [Namespace(path=["a"] * 17)]}, "namespaces[0].path", "FIELD_OUT_OF_RANGE"),
         ({"namespaces": [Namespace()] * 33}, "namespaces", "FIELD_OUT_OF_RANGE"),
-        ({"cancel_on_disconnect": True}, "cancel_on_disconnect", "FIELD_UNSUPPORTED"),
         ({"heartbeat_interval": Duration()}, "heartbeat_interval", "FIELD_OUT_OF_RANGE"),
         ({"heartbeat_interval": Duration(seconds=61)}, "heartbeat_interval", "FIELD_OUT_OF_RANGE"),
         ({"heartbeat_interval": Duration(seconds=-(2**62))}, "heartbeat_interval", "FIELD_OUT_OF_RANGE"),
@@ -75,7 +74,6 @@ async def test_all_wrong_fields_of_stream_run_are_named_at_once(stub: StreamServ
         after_event_id="y",
         stream_modes=[0, 99],  # type: ignore[list-item]
         namespaces=[Namespace(path=[""])],
-        cancel_on_disconnect=True,
         heartbeat_interval=Duration(seconds=100),
     )
     reason, fields = await _refused(stub.StreamRun(request))
@@ -86,7 +84,24 @@ async def test_all_wrong_fields_of_stream_run_are_named_at_once(stub: StreamServ
         "stream_modes[0]": "FIELD_INVALID",
         "stream_modes[1]": "UNKNOWN_ENUM_VALUE",
         "namespaces[0].path[0]": "FIELD_REQUIRED",
-        "cancel_on_disconnect": "FIELD_UNSUPPORTED",
+        "heartbeat_interval": "FIELD_OUT_OF_RANGE",
+    }
+
+
+async def test_all_wrong_fields_of_stream_thread_are_named_at_once(stub: StreamServiceAsyncStub) -> None:
+    request = StreamThreadRequest(
+        thread_id="no spaces",
+        after_event_id="1-1",
+        lifecycle_only=True,
+        stream_modes=[1],  # type: ignore[list-item]
+        heartbeat_interval=Duration(seconds=100),
+    )
+    reason, fields = await _refused(stub.StreamThread(request))
+    assert reason == "INVALID_REQUEST"
+    assert fields == {
+        "thread_id": "FIELD_INVALID",
+        "after_event_id": "INVALID_EVENT_ID",
+        "stream_modes": "FIELDS_CONFLICT",
         "heartbeat_interval": "FIELD_OUT_OF_RANGE",
     }
 

@@ -30,8 +30,8 @@ def _ask_three_times(state: State) -> State:
 async def _run(pool: Pool, thread_id: str, value: Any) -> UUID:
     run_id = uuid4()
     await pool.execute(
-        "INSERT INTO runs (run_id, thread_id, assistant_id, assistant_version, graph_id, status, worker_id, claim, due_at,"
-        " request, request_digest, created_at)"
+        "INSERT INTO runs (run_id, thread_id, assistant_id, assistant_version, graph_id, status, worker_id, claim,"
+        " due_at, request, request_digest, created_at)"
         " VALUES ($1, $2, 'a', 1, 'g', 'running', gen_random_uuid(), 1, now(), '', '', now())",
         run_id,
         thread_id,

@@ -134,14 +134,19 @@ class Checks:
         return span
 
     def page(
-        self, request: Any, *, default: int = paging.DEFAULT_PAGE_SIZE, key: type = object
+        self,
+        request: Any,
+        *,
+        default: int = paging.DEFAULT_PAGE_SIZE,
+        largest: int = paging.MAX_PAGE_SIZE,
+        key: type = object,
     ) -> tuple[int, paging.Place | None]:
         """The page's size and the place it begins after, of a request with page_size and page_token.
 
         `key` is the type of what the list is sorted by: a forged token may hold another.
         """
-        if not 0 <= request.page_size <= paging.MAX_PAGE_SIZE:
-            self.add("page_size", "FIELD_OUT_OF_RANGE", f"must be 0 to {paging.MAX_PAGE_SIZE}")
+        if not 0 <= request.page_size <= largest:
+            self.add("page_size", "FIELD_OUT_OF_RANGE", f"must be 0 to {largest}")
         return request.page_size or default, self._place(request, key) if request.page_token else None
 
     def _place(self, request: Any, key: type) -> paging.Place | None:

@@ -101,6 +101,12 @@ class AssistantNotFound(Refusal):
     code, reason = grpc.StatusCode.NOT_FOUND, "ASSISTANT_NOT_FOUND"
 
 
+class AssistantVersionNotFound(Refusal):
+    """Assistant {assistant_id} has no version {version}."""
+
+    code, reason = grpc.StatusCode.NOT_FOUND, "ASSISTANT_VERSION_NOT_FOUND"
+
+
 class GraphNotFound(Refusal):
     """No worker has published a graph {graph_id}."""
 
@@ -125,6 +131,18 @@ class CheckpointNotFound(Refusal):
     code, reason = grpc.StatusCode.NOT_FOUND, "CHECKPOINT_NOT_FOUND"
 
 
+class CronNotFound(Refusal):
+    """There is no cron {cron_id}."""
+
+    code, reason = grpc.StatusCode.NOT_FOUND, "CRON_NOT_FOUND"
+
+
+class ItemNotFound(Refusal):
+    """There is no item with this key in this namespace."""
+
+    code, reason = grpc.StatusCode.NOT_FOUND, "ITEM_NOT_FOUND"
+
+
 class IdReused(Refusal):
     """The id {id} belongs to something that was created with another request."""
 
@@ -137,16 +155,39 @@ class ThreadBusy(Refusal):
     code, reason = grpc.StatusCode.FAILED_PRECONDITION, "THREAD_BUSY"
 
 
+class RunNotFinished(Refusal):
+    """Run {run_id} has not ended; cancel it first."""
+
+    code, reason = grpc.StatusCode.FAILED_PRECONDITION, "RUN_NOT_FINISHED"
+
+
 class ThreadHasNoGraph(Refusal):
     """Thread {thread_id} has never run a graph, so it has no state."""
 
     code, reason = grpc.StatusCode.FAILED_PRECONDITION, "THREAD_HAS_NO_GRAPH"
 
 
+class StateUpdateRefused(Refusal):
+    """{text}"""
+
+    code, reason = grpc.StatusCode.FAILED_PRECONDITION, "STATE_UPDATE_REFUSED"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text=text)
+        # The message is the graph's, and is not told twice.
+        self.metadata = {}
+
+
 class AssistantIsDefault(Refusal):
     """Assistant {assistant_id} is the default of its graph and can't be deleted."""
 
     code, reason = grpc.StatusCode.FAILED_PRECONDITION, "ASSISTANT_IS_DEFAULT"
+
+
+class VersionMismatch(Refusal):
+    """Assistant {assistant_id} is at version {version} now."""
+
+    code, reason = grpc.StatusCode.ABORTED, "VERSION_MISMATCH"
 
 
 class EventsExpired(Refusal):

@@ -16,11 +16,18 @@ _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 # Postgres can't hold more; a text that has neither of these forms anywhere has no such number.
 _MAX_FRACTION = 16_383
 _LONG_FRACTION = re.compile(r"\d[eE]-\d{4}|\.\d{8000}")
+# orjson makes a float of an integer beyond 64 bits.
+_LONG_NUMBER = re.compile(r"[0-9]{19}")
 _OPTIONS = orjson.OPT_NON_STR_KEYS
 
 
 class InvalidJson(ValueError):
     """Why a text is not acceptable JSON, in words for its sender."""
+
+
+def loads(text: str) -> Any:
+    """The value of a text that is known to be JSON. Integers of any size stay what they are."""
+    return json.loads(text) if _LONG_NUMBER.search(text) else orjson.loads(text)
 
 
 def parse(text: str) -> Any:
@@ -35,7 +42,14 @@ def parse(text: str) -> Any:
         raise InvalidJson(f"deeper than {MAX_DEPTH} levels")
     if _LONG_FRACTION.search(text):
         json.loads(text, parse_float=_storable)
-    return value
+    return _exact(text) if _LONG_NUMBER.search(text) else value
+
+
+def _exact(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise InvalidJson("an integer has more than 4,300 digits") from None
 
 
 def _storable(number: str) -> str:
@@ -82,7 +96,8 @@ def dumps(value: Any, default: Callable[[Any], Any] = plain) -> str:
 
 def _slow_dumps(value: Any, default: Callable[[Any], Any]) -> str:
     try:
-        text = json.dumps(value, default=default, ensure_ascii=False, allow_nan=False, skipkeys=True)
+        exact = json.loads(json.dumps(value, default=default, skipkeys=True), parse_constant=lambda _: None)
+        text = json.dumps(exact, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
-        text = json.dumps(repr(value)[:65536])
+        text = json.dumps(f"<{type(value).__name__} that JSON can't hold>")
     return text.encode("utf-8", "replace").decode()

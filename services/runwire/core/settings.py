@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, BeforeValidator, Field, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -20,11 +21,16 @@ def _seconds(value: object) -> object:
 
 Span = Annotated[timedelta, BeforeValidator(_seconds)]
 
+_WEBHOOK_SECRET = re.compile(r"whsec_([A-Za-z0-9+/]{4}){8,21}([A-Za-z0-9+/]{2}(==)?|[A-Za-z0-9+/]{3}=?)?")
+
 
 class Settings(BaseSettings):
     """One object for all processes, so that they agree on what they share."""
 
-    model_config = SettingsConfigDict(env_prefix="RUNWIRE_", extra="ignore", frozen=True, populate_by_name=True)
+    # Errors say which variable is wrong, and keep what it holds to themselves: there are secrets among them.
+    model_config = SettingsConfigDict(
+        env_prefix="RUNWIRE_", extra="ignore", frozen=True, populate_by_name=True, hide_input_in_errors=True
+    )
 
     database_uri: str = Field(default="", validation_alias=AliasChoices("RUNWIRE_DATABASE_URI", "DATABASE_URI"))
     redis_uri: str = Field(default="", validation_alias=AliasChoices("RUNWIRE_REDIS_URI", "REDIS_URI"))
@@ -80,11 +86,35 @@ class Settings(BaseSettings):
         description="Live events kept for a slow reader; beyond, it reads the log.",
     )
 
+    webhook_secret: str = Field(
+        default="",
+        repr=False,
+        description="Signs webhooks: whsec_ and base64. Several, apart by spaces: each signs. None: unsigned.",
+    )
+    webhook_private_addresses: bool = Field(
+        default=False, description="Webhooks may call private, loopback and other addresses that are not public."
+    )
+    webhook_connect_timeout: Span = timedelta(seconds=5)
+    webhook_timeout: Span = Field(default=timedelta(seconds=15), description="Of one webhook call, with everything.")
+    webhook_attempts: int = Field(default=12, ge=1, le=15, description="Then a webhook is given up.")
+    webhook_retry_delay: Span = Field(
+        default=timedelta(seconds=10), description="After a webhook's first try; then 2.35 times longer each time."
+    )
+    webhook_slots: int = Field(default=32, ge=1, le=1000, description="Webhooks of one Dispatch under way at once.")
+    webhook_retention: Span = Field(default=timedelta(days=7), description="Of webhooks delivered or given up.")
+
     def variables(self) -> dict[str, str]:
         """The settings as the variables that another process reads them from."""
         values = self.model_dump(mode="json")
         # What gRPC would do on a fork matters to nobody: every process is started by fork and exec.
         return {"GRPC_ENABLE_FORK_SUPPORT": "0"} | {f"RUNWIRE_{name.upper()}": str(v) for name, v in values.items()}
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _secrets_are_keys(cls, value: str) -> str:
+        if not all(_WEBHOOK_SECRET.fullmatch(secret) for secret in value.split()):
+            raise ValueError("RUNWIRE_WEBHOOK_SECRET must be whsec_ and the base64 of 24 to 64 bytes")
+        return value
 
     @model_validator(mode="after")
     def _times_fit_together(self) -> Settings:

@@ -22,29 +22,38 @@ from runwire.core import lifetime, postgres
 from runwire.core.bus import Bus
 from runwire.core.server import Register, serving
 from runwire.core.settings import Settings
-from runwire.dispatch import clockwork
+from runwire.dispatch import clockwork, webhooks
+from runwire.dispatch.crons import Crons
+from runwire.dispatch.crons_servicer import CronsServicer
 from runwire.dispatch.hints import Hints
 from runwire.dispatch.runs import Runs
 from runwire.dispatch.runs_servicer import RunsServicer
 from runwire.dispatch.thread_state import ThreadStates
 from runwire.dispatch.thread_state_servicer import ThreadStateServicer
+from runwire.dispatch.webhooks import Deliveries
+from runwire.dispatch.workers import Workers
+from runwire.dispatch.workers_servicer import WorkersServicer
 
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[int]:
     """Dispatch serves until the block ends; the value is its port."""
+    private_webhooks = settings.webhook_private_addresses
     async with (
         postgres.connect(settings, "dispatch") as pool,
         Bus(settings) as bus,
         bus.subscriptions() as subscriptions,
         Hints(bus) as hints,
         clockwork.turning(pool, bus, settings),
+        webhooks.delivering(pool, settings),
         serving(
             settings,
             settings.dispatch_port,
             services(
-                RunsServicer(Runs(pool, hints)),
+                RunsServicer(Runs(pool, hints), Deliveries(pool), private_webhooks),
                 ThreadStateServicer(ThreadStates(pool, bus, subscriptions, hints, settings.poll_interval)),
+                CronsServicer(Crons(pool), private_webhooks),
+                WorkersServicer(Workers(pool)),
             ),
             partial(postgres.answers, pool),
         ) as port,
@@ -52,24 +61,20 @@ async def running(settings: Settings) -> AsyncIterator[int]:
         yield port
 
 
-def services(runs: RunsServicer, thread_state: ThreadStateServicer) -> list[tuple[str, Register]]:
-    """Each service of Dispatch and what registers it; those without an own servicer are not served yet."""
+def services(
+    runs: RunsServicer, thread_state: ThreadStateServicer, crons: CronsServicer, workers: WorkersServicer
+) -> list[tuple[str, Register]]:
+    """Each service of Dispatch and what registers it."""
     return [
         (_name(runs_pb2, "RunsService"), partial(runs_pb2_grpc.add_RunsServiceServicer_to_server, runs)),
         (
             _name(thread_state_pb2, "ThreadStateService"),
             partial(thread_state_pb2_grpc.add_ThreadStateServiceServicer_to_server, thread_state),
         ),
-        (
-            _name(crons_pb2, "CronsService"),
-            partial(crons_pb2_grpc.add_CronsServiceServicer_to_server, crons_pb2_grpc.CronsServiceServicer()),
-        ),
+        (_name(crons_pb2, "CronsService"), partial(crons_pb2_grpc.add_CronsServiceServicer_to_server, crons)),
         (
             _name(workers_pb2, "WorkersService"),
-            partial(
-                workers_pb2_grpc.add_WorkersServiceServicer_to_server,
-                workers_pb2_grpc.WorkersServiceServicer(),
-            ),
+            partial(workers_pb2_grpc.add_WorkersServiceServicer_to_server, workers),
         ),
     ]
 

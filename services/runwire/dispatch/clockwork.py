@@ -1,22 +1,23 @@
 """What happens because time passes. Any number of replicas may do all of it at once.
 
 Runs and state requests of dead workers are given back, state requests that nobody waits for are removed,
-workers are woken for runs that are late, and events past their retention are removed.
+workers are woken for runs that are late, crons tick, and events past their retention are removed.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from runwire.core import postgres, sql
+from runwire.core import sql
 from runwire.core.bus import Bus
 from runwire.core.postgres import Pool
+from runwire.core.repeating import repeating
 from runwire.core.settings import Settings
+from runwire.dispatch.cron_ticks import CronTicks
+from runwire.dispatch.hints import Hints
 
 _log = logging.getLogger(__name__)
 _SQL = sql.load(__file__)
@@ -26,30 +27,25 @@ _QUESTIONS_AT_ONCE = 1000
 _RUNS_LOOKED_AT = 10_000
 _RUNS_EXPIRED_AT_ONCE = 100
 _EXPIRY_INTERVAL = timedelta(minutes=1)
+_TICK_INTERVAL = timedelta(seconds=0.5)
+_DUE_INTERVAL = timedelta(seconds=0.5)
 
 
 @asynccontextmanager
 async def turning(pool: Pool, bus: Bus, settings: Settings) -> AsyncIterator[None]:
     """The clockwork turns until the block ends."""
     work = Clockwork(pool, bus, settings)
-    limit = settings.postgres_timeout.total_seconds()
-    loops = [
-        asyncio.create_task(_every(interval, limit, step), name=f"clockwork-{step.__name__}")
-        for interval, step in (
+    async with Hints(bus) as hints:
+        steps = (
             (settings.sweep_interval, work.reap),
             (settings.sweep_interval, work.tend_questions),
             (settings.sweep_interval, work.wake_late_runs),
+            (_DUE_INTERVAL, work.wake_due_runs),
+            (min(settings.sweep_interval, _TICK_INTERVAL), CronTicks(pool, bus, hints).tick_crons),
             (_EXPIRY_INTERVAL, work.expire_events),
         )
-    ]
-    try:
-        yield
-    finally:
-        for loop in loops:
-            loop.cancel()
-        for loop in loops:
-            with suppress(asyncio.CancelledError):
-                await loop
+        async with repeating(settings.postgres_timeout, *steps):
+            yield
 
 
 class Clockwork:
@@ -74,15 +70,22 @@ class Clockwork:
 
     async def tend_questions(self) -> bool:
         """Removes state requests that nobody waits for; gives back those of dead workers."""
-        await self._pool.execute(_SQL["remove_expired_questions"], _QUESTIONS_AT_ONCE)
+        held_up = await self._pool.fetch(_SQL["remove_expired_questions"], _QUESTIONS_AT_ONCE)
+        await self._bus.wake([row["graph_id"] for row in held_up])
         rows = await self._pool.fetch(_SQL["give_back_questions"], _QUESTIONS_AT_ONCE)
         for graph_id in {row["graph_id"] for row in rows}:
             await self._bus.wake_for_state(graph_id)
         return False
 
     async def wake_late_runs(self) -> bool:
-        """Wakes workers for runs that are due: after a delay, or because the first wake-up was lost."""
+        """Wakes workers for runs that have been due for a while: a wake-up was lost."""
         rows = await self._pool.fetch(_SQL["late_graphs"], self._lateness, _RUNS_LOOKED_AT)
+        await self._bus.wake([row["graph_id"] for row in rows])
+        return False
+
+    async def wake_due_runs(self) -> bool:
+        """Wakes workers for runs that were delayed and are due now."""
+        rows = await self._pool.fetch(_SQL["due_graphs"], 3 * _DUE_INTERVAL, _RUNS_LOOKED_AT)
         await self._bus.wake([row["graph_id"] for row in rows])
         return False
 
@@ -90,25 +93,3 @@ class Clockwork:
         """Removes old runs' events, a batch at a time. True: there may be more."""
         rows = await self._pool.fetch(_SQL["expire_events"], self._retention, _RUNS_EXPIRED_AT_ONCE)
         return len(rows) == _RUNS_EXPIRED_AT_ONCE
-
-
-async def _every(interval: timedelta, limit: float, step: Callable[[], Awaitable[bool]]) -> None:
-    while True:
-        if not await _once(step, limit):
-            # Replicas that were started together drift apart.
-            await asyncio.sleep(interval.total_seconds() * random.uniform(0.9, 1.1))
-
-
-async def _once(step: Callable[[], Awaitable[bool]], limit: float) -> bool:
-    try:
-        async with asyncio.timeout(limit):
-            return await step()
-    except Exception as error:
-        transient = postgres.is_transient(error)
-        _log.log(
-            logging.WARNING if transient else logging.ERROR,
-            "a turn of the clockwork failed; the next one makes up for it",
-            exc_info=None if transient else error,
-            extra={"action": "clockwork_failed", "error": type(error).__name__},
-        )
-        return False

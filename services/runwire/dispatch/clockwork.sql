@@ -3,22 +3,23 @@
 SELECT run_id, graph_id FROM reap_dead_workers($1)
 
 -- name: remove_expired_questions
--- The asker is given some time to say for itself that its deadline passed.
+-- The asker is given some time to say for itself that its deadline passed. Returns the graphs of runs that waited for an update.
 -- $1 how many at once
-DELETE FROM state_requests
-WHERE request_id IN (
+SELECT r.promoted_graph_id AS graph_id
+FROM (
     SELECT request_id FROM state_requests
     WHERE deadline_at < now() - interval '5 seconds'
     ORDER BY deadline_at
     LIMIT $1
-    FOR UPDATE SKIP LOCKED
-)
+) AS expired
+CROSS JOIN LATERAL remove_state_request(expired.request_id, false) AS r
+WHERE r.promoted_graph_id IS NOT NULL
 
 -- name: give_back_questions
--- State requests whose worker is gone.
+-- State requests whose worker is gone. An update is given back as well: it has written nothing unless it has ended.
 -- $1 how many at once
 UPDATE state_requests
-SET status = 'pending', worker_id = NULL
+SET status = 'pending', worker_id = NULL, executor = NULL
 WHERE request_id IN (
     SELECT s.request_id FROM state_requests s
     WHERE s.status = 'running' AND NOT EXISTS (SELECT 1 FROM workers w WHERE w.worker_id = s.worker_id)
@@ -34,6 +35,18 @@ SELECT DISTINCT graph_id
 FROM (
     SELECT graph_id FROM runs WHERE ready AND due_at <= now() - $1::interval ORDER BY due_at, position LIMIT $2
 ) AS late
+
+-- name: due_graphs
+-- Graphs with runs whose delay has just passed.
+-- $1 how long ago at most, $2 how many runs are looked at
+SELECT DISTINCT graph_id
+FROM (
+    SELECT graph_id, created_at, due_at FROM runs
+    WHERE ready AND due_at <= now() AND due_at > now() - $1::interval
+    ORDER BY due_at, position
+    LIMIT $2
+) AS just_due
+WHERE due_at > created_at
 
 -- name: expire_events
 -- Removes the events of runs that ended long ago, and says so in the runs.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +23,7 @@ class Hints:
         self._bus = bus
         self._tasks: set[asyncio.Task[Any]] = set()
         self._graphs: Counter[str] = Counter()
+        self._of_threads: list[tuple[str, bytes]] = []
 
     async def __aenter__(self) -> Hints:
         return self
@@ -52,9 +53,30 @@ class Hints:
         """The run's worker has to stop it."""
         self.later(self._bus.cancel(run_id, worker_id, action))
 
-    def ended(self, run_id: UUID) -> None:
-        """The run has ended without a worker: an empty message makes its followers look at the row."""
-        self.later(self._bus.publish([(self._bus.keys.events(run_id), b"")]))
+    def cancel_each(self, stopping: Sequence[tuple[UUID, UUID, str]]) -> None:
+        """As cancel, for many: run, worker and action. One after another, since Redis' connections are few."""
+        self.later(self._cancel_each(stopping))
+
+    def ended(self, *run_ids: UUID) -> None:
+        """The runs have ended without a worker: an empty message makes their followers look at the rows."""
+        self.later(self._bus.publish([(self._bus.keys.events(run_id), b"") for run_id in run_ids]))
+
+    async def _cancel_each(self, stopping: Sequence[tuple[UUID, UUID, str]]) -> None:
+        for run_id, worker_id, action in stopping:
+            await self._bus.cancel(run_id, worker_id, action)
+
+    def of_thread(self, tenant: str, thread_id: str | None, run_id: UUID) -> None:
+        """A run of the thread was created, or has ended without a worker. What comes at once goes out together."""
+        if thread_id is None:
+            return
+        idle = not self._of_threads
+        self._of_threads.append((self._bus.keys.thread(tenant, thread_id), str(run_id).encode()))
+        if idle:
+            self.later(self._tell_threads())
+
+    async def _tell_threads(self) -> None:
+        messages, self._of_threads = self._of_threads, []
+        await self._bus.publish(messages)
 
     async def _wake_all(self) -> None:
         graphs, self._graphs = self._graphs, Counter()

@@ -21,13 +21,14 @@ from runwire.core.ids import new_uuid
 from runwire.core.run_config import check_config
 from runwire.core.run_message import STRATEGIES
 from runwire.dispatch.assistants import Assistant
+from runwire.dispatch.webhook_requests import check_webhook
 
 MAX_BREAKPOINTS = 256
 MAX_NODE_BYTES = 1024
+MAX_CHECKPOINT_BYTES = 1024
 RUN_TIMEOUTS = (timedelta(seconds=1), timedelta(days=7))
+START_DELAYS = (timedelta(0), timedelta(days=30))
 
-_NOT_YET = ("checkpoint", "start_delay", "webhook")
-_STRATEGIES_NOT_YET = (run_pb2.MULTITASK_STRATEGY_INTERRUPT, run_pb2.MULTITASK_STRATEGY_ROLLBACK)
 _STRATEGY_WORDS: dict[int, str] = {number: word for word, number in STRATEGIES.items()}
 # Each enum field, its kind, and what its zero means.
 _DEFAULTS: tuple[tuple[str, EnumTypeWrapper, int], ...] = (
@@ -63,22 +64,37 @@ class RunOrder:
         """The time limit of one attempt; None leaves it to the server."""
         return self.request.run_timeout.ToTimedelta() if self.request.HasField("run_timeout") else None
 
+    @property
+    def delay(self) -> timedelta:
+        """How long after its creation the run is due."""
+        return self.request.start_delay.ToTimedelta()
 
-def check(request: CreateRunRequest, inside: str = "") -> RunOrder:
+    @property
+    def checkpoint(self) -> tuple[str, str] | None:
+        """Id and namespace of the checkpoint to start from; None: the thread's head."""
+        named = self.request.checkpoint
+        return (named.checkpoint_id, named.checkpoint_ns) if self.request.HasField("checkpoint") else None
+
+
+def check(request: CreateRunRequest, inside: str = "", *, private_webhooks: bool = False) -> RunOrder:
     """The order that a request amounts to. Raises InvalidRequest with everything that is wrong."""
     checks = Checks(inside)
     run_id = checks.uuid("run_id", request.run_id, required=False)
     checks.identifier("thread_id", request.thread_id, required=False)
     checks.identifier("assistant_id", request.assistant_id)
-    checks.absent(request, _NOT_YET)
     _check_work(checks, request)
+    _check_checkpoint(checks, request)
+    _check_need_of_thread(checks, request)
     check_config(checks, request)
     checks.json("metadata", request, limit=METADATA_LIMIT, must_be_object=True)
+    check_webhook(checks, request, private_addresses=private_webhooks)
     _check_breakpoints(checks, "interrupt_before", request.interrupt_before)
     _check_breakpoints(checks, "interrupt_after", request.interrupt_after)
     _check_enums(checks, request)
     if request.HasField("run_timeout"):
         checks.duration("run_timeout", request.run_timeout, *RUN_TIMEOUTS)
+    if request.HasField("start_delay"):
+        checks.duration("start_delay", request.start_delay, *START_DELAYS)
     checks.done()
     return _order(request, run_id or new_uuid())
 
@@ -149,8 +165,21 @@ def _check_work(checks: Checks, request: CreateRunRequest) -> None:
     checks.json("input", request)
     if request.HasField("command"):
         _check_command(checks, request.command)
-        if request.command.HasField("resume") and not request.thread_id:
-            checks.add("thread_id", "FIELD_REQUIRED", "is required with command.resume")
+
+
+def _check_checkpoint(checks: Checks, request: CreateRunRequest) -> None:
+    if request.HasField("checkpoint"):
+        _check_name(checks, "checkpoint.checkpoint_id", request.checkpoint.checkpoint_id, MAX_CHECKPOINT_BYTES)
+        checks.text("checkpoint.checkpoint_ns", request.checkpoint.checkpoint_ns, MAX_CHECKPOINT_BYTES)
+
+
+def _check_need_of_thread(checks: Checks, request: CreateRunRequest) -> None:
+    if request.thread_id:
+        return
+    if request.command.HasField("resume"):
+        checks.add("thread_id", "FIELD_REQUIRED", "is required with command.resume")
+    elif request.HasField("checkpoint"):
+        checks.add("thread_id", "FIELD_REQUIRED", "is required with checkpoint")
 
 
 def _check_command(checks: Checks, command: Command) -> None:
@@ -180,8 +209,7 @@ def _check_enums(checks: Checks, request: CreateRunRequest) -> None:
     for number, mode in enumerate(request.stream_modes):
         _check_stream_mode(checks, f"stream_modes[{number}]", mode)
     for field, kind, _ in _DEFAULTS:
-        unsupported = _STRATEGIES_NOT_YET if field == "multitask_strategy" else ()
-        checks.enum(field, kind, getattr(request, field), unsupported=unsupported)
+        checks.enum(field, kind, getattr(request, field))
     if request.thread_id and request.on_completion:
         checks.add("on_completion", "FIELDS_CONFLICT", "excludes thread_id")
 

@@ -1,86 +1,47 @@
-"""Runs in Postgres: each decision is one statement."""
+"""Runs in Postgres: each decision is one transaction."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from runwire.api.dispatch.v1 import runs_pb2
 from runwire.api.dispatch.v1.runs_pb2 import RunFilter
+from runwire.api.type.v1.run_pb2 import Run
 from runwire.core import sql
-from runwire.core.errors import AssistantNotFound, IdReused, RunNotFound, ThreadBusy, ThreadNotFound
-from runwire.core.postgres import Pool, retrying
+from runwire.core.errors import RunNotFinished, RunNotFound
+from runwire.core.postgres import Pool, persistently
 from runwire.core.run_message import RUN_COLUMNS, STATUSES
-from runwire.dispatch.assistants import Assistant, Assistants
 from runwire.dispatch.hints import Hints
-from runwire.dispatch.run_requests import RunOrder, effective
+from runwire.dispatch.run_requests import RunOrder
+from runwire.dispatch.runs_checks import MAX_CANCELLED, CancelOrder
+from runwire.dispatch.runs_creation import RunCreation
 
 _SQL = {
     name: statement.replace("{run_columns}", ", ".join(RUN_COLUMNS)) for name, statement in sql.load(__file__).items()
 }
 _RETRY_SECONDS = 2.0
-_ASSISTANT_TRIES = 5
 _WORDS = {number: word for word, number in STATUSES.items()}
 
 
 class Runs:
-    """Creates, finds and cancels runs, and tells Redis what follows from it."""
+    """Creates, finds, cancels and deletes runs, and tells Redis what follows from it."""
 
     def __init__(self, pool: Pool, hints: Hints) -> None:
         self._pool = pool
         self._hints = hints
-        self._assistants = Assistants(pool)
+        self._creation = RunCreation(pool, hints)
 
     async def create(self, tenant: str, order: RunOrder) -> asyncpg.Record:
         """The run's row. Safe to repeat: the run's id makes it the same run."""
-        row: asyncpg.Record = await retrying(_RETRY_SECONDS)(self._create, tenant, order)
-        if row["ready"]:
-            self._hints.wake(row["graph_id"])
-        return row
+        return await self._creation.one(tenant, order)
 
-    async def _create(self, tenant: str, order: RunOrder) -> asyncpg.Record:
-        name = order.request.assistant_id
-        for _ in range(_ASSISTANT_TRIES):
-            assistant = await self._assistants.find(tenant, name)
-            if assistant is None:
-                break
-            row = await self._insert(tenant, order, assistant)
-            if row["outcome"] != "assistant_changed":
-                return _created(row, order)
-            self._assistants.forget(tenant, name)
-        return await self._created_before(tenant, order)
-
-    async def _insert(self, tenant: str, order: RunOrder, assistant: Assistant) -> asyncpg.Record:
-        request = effective(order, assistant)
-        return await self._pool.fetchrow(
-            _SQL["create"],
-            order.run_id,
-            tenant,
-            order.thread_id,
-            order.creates_thread,
-            assistant.assistant_id,
-            assistant.version,
-            assistant.graph_id,
-            order.strategy,
-            timedelta(),
-            request.SerializeToString(),
-            order.digest,
-            assistant.metadata,
-            order.request.metadata.text or "{}",
-            request.event_log == runs_pb2.EVENT_LOG_ON,
-            order.run_timeout,
-            assistant.created_at,
-            order.request.assistant_id,
-        )
-
-    async def _created_before(self, tenant: str, order: RunOrder) -> asyncpg.Record:
-        """A repeated call gets its run even after the assistant was deleted."""
-        row = await self._pool.fetchrow(_SQL["created_before"], tenant, order.run_id, order.digest)
-        if row is None:
-            raise AssistantNotFound(assistant_id=order.request.assistant_id)
-        return _created(row, order)
+    async def create_all(self, tenant: str, orders: Sequence[RunOrder]) -> list[Run]:
+        """All of the runs, in the order of their orders, or none."""
+        return await self._creation.all(tenant, orders)
 
     async def get(self, tenant: str, run_id: UUID) -> asyncpg.Record:
         """A run's row."""
@@ -104,15 +65,26 @@ class Runs:
         rows: list[asyncpg.Record] = await self._pool.fetch(
             _SQL[name],
             tenant,
-            _statuses(where),
-            where.assistant_id or None,
-            where.metadata_contains.text if where.HasField("metadata_contains") else None,
+            *_conditions(where),
             created_at,
             run_id,
             limit,
-            *([where.thread_id] if where.thread_id else []),
+            *_thread(where),
         )
         return rows
+
+    async def count(self, tenant: str, where: RunFilter) -> int:
+        """How many runs."""
+        name = "count_of_thread" if where.thread_id else "count"
+        return int(await self._pool.fetchval(_SQL[name], tenant, *_conditions(where), *_thread(where)))
+
+    async def delete(self, tenant: str, run_id: UUID) -> None:
+        """Removes a run that has ended, with its events."""
+        row = await self._pool.fetchrow(_SQL["delete"], tenant, run_id)
+        if row is None:
+            raise RunNotFound(run_id=run_id)
+        if not row["finished"]:
+            raise RunNotFinished(run_id=run_id)
 
     async def cancel(self, tenant: str, run_id: UUID, action: str) -> asyncpg.Record:
         """The run's row after the decision."""
@@ -126,18 +98,43 @@ class Runs:
                 self._hints.ended(run_id)
         if row["promoted_graph_id"] is not None:
             self._hints.wake(row["promoted_graph_id"])
+        if row["outcome"] == "cancelled":
+            self._hints.of_thread(tenant, row["thread_id"], run_id)
         return row
 
+    async def cancel_all(self, tenant: str, order: CancelOrder) -> list[asyncpg.Record]:
+        """The rows of those that were active, after the decision."""
+        rows = await persistently(_RETRY_SECONDS, self._cancel_all, tenant, order)
+        self._hints.cancel_each(
+            [(row["run_id"], row["worker_id"], row["cancel_action"]) for row in rows if row["outcome"] == "requested"]
+        )
+        self._hints.ended(*(row["run_id"] for row in rows if row["outcome"] == "cancelled"))
+        for graph_id in {row["promoted_graph_id"] for row in rows} - {None}:
+            self._hints.wake(graph_id)
+        for row in rows:
+            if row["outcome"] == "cancelled":
+                self._hints.of_thread(tenant, row["thread_id"], row["run_id"])
+        return rows
 
-def _created(row: asyncpg.Record, order: RunOrder) -> asyncpg.Record:
-    match row["outcome"]:
-        case "id_reused":
-            raise IdReused(id=order.run_id)
-        case "thread_not_found":
-            raise ThreadNotFound(thread_id=order.thread_id)
-        case "thread_busy":
-            raise ThreadBusy(thread_id=order.thread_id)
-    return row
+    async def _cancel_all(self, tenant: str, order: CancelOrder) -> list[asyncpg.Record]:
+        name = "cancel_matching"
+        which: tuple[Any, ...] = (order.thread_id, order.status, order.action, MAX_CANCELLED)
+        if order.run_ids:
+            name, which = "cancel_listed", (order.run_ids, order.action)
+        rows: list[asyncpg.Record] = await self._pool.fetch(_SQL[name], tenant, *which)
+        return rows
+
+
+def _conditions(where: RunFilter) -> tuple[Any, ...]:
+    return (
+        _statuses(where),
+        where.assistant_id or None,
+        where.metadata_contains.text if where.HasField("metadata_contains") else None,
+    )
+
+
+def _thread(where: RunFilter) -> list[str]:
+    return [where.thread_id] if where.thread_id else []
 
 
 def _statuses(where: RunFilter) -> list[str] | None:

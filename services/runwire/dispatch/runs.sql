@@ -1,39 +1,79 @@
--- name: create
--- Stores a run, unless the assistant that it was made from is not the one in the table any more: another version, made
--- anew under the same id, or hidden by an assistant that bears the graph's id.
--- $1 run_id, $2 tenant, $3 thread_id, $4 create_thread, $5 assistant_id, $6 assistant_version, $7 graph_id, $8 strategy,
--- $9 delay, $10 request, $11 digest, $12 base_metadata, $13 metadata, $14 event_log, $15 run_timeout,
--- $16 the assistant's created_at, $17 the name that the caller gave
-SELECT outcome, {run_columns}, ready
-FROM create_run(
-    $1, $2, $3, $4, $5,
-    (
-        SELECT a.version FROM assistants a
-        WHERE a.tenant = $2 AND a.assistant_id = $5 AND a.version = $6 AND a.created_at = $16
-        AND ($17 = $5 OR NOT EXISTS (SELECT 1 FROM assistants n WHERE n.tenant = $2 AND n.assistant_id = $17))
-    ),
-    $7, $8, $9, $10, $11, $12, $13, $14, NULL, $15
-) AS c
-CROSS JOIN LATERAL (SELECT (c.run).*) AS r
-
--- name: created_before
--- A run that an earlier call with the same id has stored.
--- $1 tenant, $2 run_id, $3 digest
-SELECT CASE WHEN request_digest = $3 THEN 'exists' ELSE 'id_reused' END AS outcome, {run_columns}, ready
-FROM runs
-WHERE tenant = $1 AND run_id = $2
-
 -- name: get
 -- $1 tenant, $2 run_id
 SELECT {run_columns}
 FROM runs
 WHERE tenant = $1 AND run_id = $2
 
+-- name: delete
+-- Deletes a run that has ended. No row: there is no such run.
+-- $1 tenant, $2 run_id
+WITH found AS (
+    SELECT run_id, finished_at IS NOT NULL AS finished FROM runs WHERE tenant = $1 AND run_id = $2 FOR UPDATE
+), gone AS (
+    DELETE FROM runs r USING found WHERE r.run_id = found.run_id AND found.finished
+)
+SELECT finished FROM found
+
 -- name: cancel
 -- $1 tenant, $2 run_id, $3 action
 SELECT outcome, promoted_graph_id, {run_columns}, worker_id
 FROM cancel_run($1, $2, $3) AS c
 CROSS JOIN LATERAL (SELECT (c.run).*) AS r
+
+-- name: cancel_listed
+-- Threads in one order, so that two callers can't wait for one another; the last run of a thread first, so that none is made
+-- ready to be cancelled next.
+-- $1 tenant, $2 run_ids, $3 action
+SELECT outcome, promoted_graph_id, {run_columns}, worker_id
+FROM (
+    SELECT a.run_id AS chosen_id FROM runs a
+    WHERE a.tenant = $1 AND a.run_id = ANY($2::uuid[]) AND a.status IN ('pending', 'running')
+    ORDER BY a.thread_id COLLATE "C", a.due_at DESC, a.position DESC
+) AS chosen
+CROSS JOIN LATERAL cancel_run($1, chosen_id, $3) AS c
+CROSS JOIN LATERAL (SELECT (c.run).*) AS r
+WHERE outcome IN ('cancelled', 'requested')
+
+-- name: cancel_matching
+-- As cancel_listed. Where there are more than fit, those that were asked to stop before come last.
+-- $1 tenant, $2 thread_id or NULL, $3 status or NULL, $4 action, $5 how many at most
+SELECT outcome, promoted_graph_id, {run_columns}, worker_id
+FROM (
+    SELECT bounded.chosen_id
+    FROM (
+        SELECT a.run_id AS chosen_id, a.thread_id, a.due_at, a.position
+        FROM runs a
+        WHERE a.tenant = $1 AND a.status IN ('pending', 'running')
+        AND ($2::text IS NULL OR a.thread_id = $2)
+        AND ($3::text IS NULL OR a.status = $3)
+        ORDER BY
+            COALESCE(a.cancel_action = 'rollback' OR a.cancel_action = $4, false),
+            a.thread_id COLLATE "C", a.due_at DESC, a.position DESC
+        LIMIT $5
+    ) AS bounded
+    ORDER BY bounded.thread_id COLLATE "C", bounded.due_at DESC, bounded.position DESC
+) AS chosen
+CROSS JOIN LATERAL cancel_run($1, chosen_id, $4, $3) AS c
+CROSS JOIN LATERAL (SELECT (c.run).*) AS r
+WHERE outcome IN ('cancelled', 'requested')
+
+-- name: count
+-- $1 tenant, $2 statuses or NULL, $3 assistant_id or NULL, $4 metadata_contains or NULL
+SELECT count(*)
+FROM runs
+WHERE tenant = $1
+AND ($2::text[] IS NULL OR status = ANY($2))
+AND ($3::text IS NULL OR assistant_id = $3)
+AND ($4::jsonb IS NULL OR metadata @> $4)
+
+-- name: count_of_thread
+-- As count, and $5 thread_id.
+SELECT count(*)
+FROM runs
+WHERE tenant = $1 AND thread_id = $5
+AND ($2::text[] IS NULL OR status = ANY($2))
+AND ($3::text IS NULL OR assistant_id = $3)
+AND ($4::jsonb IS NULL OR metadata @> $4)
 
 -- name: list_newest_first
 -- The four lists differ in what an index has to serve: the order, and whether they stay within a thread.

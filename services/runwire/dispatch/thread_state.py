@@ -4,7 +4,8 @@
     wait    for the worker's message, and look at the row now and then in case it is lost
     take    one statement reads the answer and removes the row
 
-A question that nobody waits for any more is removed at once, by the clockwork if its asker died.
+A question that nobody waits for any more is removed at once, by the clockwork if its asker died. An update is a
+question like the others, but it holds its thread from the moment it is stored, see `ask_state_update` in the schema.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ import asyncpg
 
 from runwire.core import sql
 from runwire.core.bus import Bus, Subscriptions
-from runwire.core.errors import CheckpointNotFound, NoWorker, ThreadHasNoGraph, ThreadNotFound
+from runwire.core.errors import (
+    CheckpointNotFound,
+    NoWorker,
+    StateUpdateRefused,
+    ThreadBusy,
+    ThreadHasNoGraph,
+    ThreadNotFound,
+)
 from runwire.core.ids import new_uuid
 from runwire.core.postgres import Pool
 from runwire.dispatch.hints import Hints
@@ -45,7 +53,10 @@ class ThreadStates:
         self._poll_seconds = poll_interval.total_seconds()
 
     async def ask(self, tenant: str, thread_id: str, kind: str, request: bytes, limit: float) -> bytes:
-        """The worker's serialized response. TimeoutError after `limit` seconds."""
+        """The worker's serialized response to a request of a kind: "get", "history" or "update".
+
+        TimeoutError after `limit` seconds; an update has then not been made, unless it was just being stored.
+        """
         request_id = new_uuid()
         answered = asyncio.Event()
         channel = self._keys.done(request_id)
@@ -55,25 +66,40 @@ class ThreadStates:
                 asyncio.timeout(limit),
                 self._subscriptions.listen(channel, lambda _: answered.set(), ack_timeout=_ACK_SECONDS),
             ):
-                asked = await self._pool.fetchrow(
-                    _SQL["ask"], request_id, tenant, thread_id, kind, request, timedelta(seconds=limit)
-                )
-                stored = asked["served"]
+                asked = await self._store(request_id, tenant, thread_id, kind, request, limit)
+                stored = asked["served"] and not asked["busy"]
                 _refuse(asked, thread_id)
                 self._hints.wake_for_state(asked["graph_id"])
-                answer = await self._answer(request_id, answered)
+                answer = await self._answer(request_id, asked["graph_id"], answered)
                 stored = False
         finally:
             if stored:
-                self._hints.later(self._pool.execute(_SQL["withdraw"], request_id))
+                self._hints.later(self._remove(request_id, only_pending=False))
         return _response(answer, thread_id, asked["graph_id"])
 
-    async def _answer(self, request_id: UUID, answered: asyncio.Event) -> asyncpg.Record:
+    async def _store(
+        self, request_id: UUID, tenant: str, thread_id: str, kind: str, request: bytes, limit: float
+    ) -> asyncpg.Record:
+        values = (request_id, tenant, thread_id, request, timedelta(seconds=limit))
+        if kind == "update":
+            return await self._pool.fetchrow(_SQL["ask_update"], *values)
+        return await self._pool.fetchrow(_SQL["ask"], *values, kind)
+
+    async def _answer(self, request_id: UUID, graph_id: str, answered: asyncio.Event) -> asyncpg.Record:
         while True:
             await self._next_look(answered)
             row = await self._pool.fetchrow(_SQL["take"], request_id)
             if row["answered"] or not row["waiting"]:
                 return row
+            if row["abandoned"] and await self._remove(request_id, only_pending=True):
+                raise NoWorker(graph_id=graph_id)
+
+    async def _remove(self, request_id: UUID, *, only_pending: bool) -> bool:
+        row = await self._pool.fetchrow(_SQL["remove"], request_id, only_pending)
+        if row["promoted_graph_id"] is not None:
+            self._hints.wake(row["promoted_graph_id"])
+        removed: bool = row["removed"]
+        return removed
 
     async def _next_look(self, answered: asyncio.Event) -> None:
         with suppress(TimeoutError):
@@ -87,6 +113,8 @@ def _refuse(asked: asyncpg.Record, thread_id: str) -> None:
         raise ThreadNotFound(thread_id=thread_id)
     if asked["graph_id"] is None:
         raise ThreadHasNoGraph(thread_id=thread_id)
+    if asked["busy"]:
+        raise ThreadBusy(thread_id=thread_id)
     if not asked["served"]:
         raise NoWorker(graph_id=asked["graph_id"])
 
@@ -109,6 +137,8 @@ def _raise_refusal(reason: str, message: str, thread_id: str, graph_id: str) -> 
             raise ThreadHasNoGraph(thread_id=thread_id)
         case "CHECKPOINT_NOT_FOUND":
             raise CheckpointNotFound(thread_id=thread_id, checkpoint_id=message)
+        case "STATE_UPDATE_REFUSED":
+            raise StateUpdateRefused(text=message)
         case "NO_WORKER":
             raise NoWorker(graph_id=graph_id)
     raise WorkerFailedError(f"{reason}: {message}")

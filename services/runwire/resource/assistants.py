@@ -17,11 +17,13 @@ from runwire.core.ids import default_assistant_id
 from runwire.core.postgres import Pool
 from runwire.resource.creation import check_same
 from runwire.resource.graphs import is_published
-from runwire.resource.listing import Conditions, Order, Page, PageRequest, read_page
+from runwire.resource.listing import Conditions, Order, Page, PageRequest, count_rows, read_page
 from runwire.resource.threads import delete_threads_of_assistant, stop_orphans
 
 _TEXTS = sql.load(__file__)
-_SQL = {name: text.format(columns=_TEXTS["columns"]) for name, text in _TEXTS.items()}
+COLUMNS = _TEXTS["columns"]
+"""What `assistant_of` reads, of `assistants AS a` and its latest version, `assistant_versions AS v`."""
+_SQL = {name: text.format(columns=COLUMNS) for name, text in _TEXTS.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +71,10 @@ class Assistants:
         """The new assistant, or the one that is there. Raises IdReused, GraphNotFound."""
         while True:
             if row := await self._insert(tenant, new, digest):
-                return _assistant(row)
+                return assistant_of(row)
             if row := await self._pool.fetchrow(_SQL["get_created"], tenant, new.assistant_id, digest):
                 check_same(row, new.assistant_id, keep=keep)
-                return _assistant(row)
+                return assistant_of(row)
             # Where the graph is known, the id was taken and is free again by now.
             if not await is_published(self._pool, new.graph_id):
                 raise GraphNotFound(graph_id=new.graph_id)
@@ -96,13 +98,17 @@ class Assistants:
         row = await self._pool.fetchrow(_SQL["get_assistant"], tenant, name, default_assistant_id(name))
         if row is None:
             raise AssistantNotFound(assistant_id=name)
-        return _assistant(row)
+        return assistant_of(row)
 
     async def page(self, tenant: str, wanted: Filter, order: Order, request: PageRequest) -> Page[Assistant]:
         """One page of assistants in their latest versions."""
         return await read_page(
-            self._pool, _SQL["list_assistants"], wanted.conditions(tenant), order, request, _assistant
+            self._pool, _SQL["list_assistants"], wanted.conditions(tenant), order, request, assistant_of
         )
+
+    async def count(self, tenant: str, wanted: Filter) -> int:
+        """How many assistants there are in a list."""
+        return await count_rows(self._pool, _SQL["count_assistants"], wanted.conditions(tenant))
 
     async def delete(self, tenant: str, assistant_id: str, *, with_threads: bool) -> None:
         """Deletes an assistant and cancels its active runs. Raises AssistantNotFound, AssistantIsDefault."""
@@ -133,7 +139,8 @@ async def _lock(connection: asyncpg.Connection[asyncpg.Record], tenant: str, ass
         raise AssistantIsDefault(assistant_id=assistant_id)
 
 
-def _assistant(row: asyncpg.Record) -> Assistant:
+def assistant_of(row: asyncpg.Record) -> Assistant:
+    """The message of a row with COLUMNS."""
     return Assistant(
         assistant_id=row["assistant_id"],
         graph_id=row["graph_id"],

@@ -53,6 +53,12 @@ WHERE {{conditions}}
 ORDER BY {{order}}
 LIMIT {{limit}}
 
+-- name: count_assistants
+SELECT count(*)
+FROM assistants AS a
+JOIN assistant_versions AS v USING (tenant, assistant_id, version)
+WHERE {{conditions}}
+
 -- name: of_tenant
 a.tenant = $1
 

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from runwire.api.resource.v1.assistants_pb2 import GraphEdge, GraphNode, GraphSchemas
+from runwire.api.resource.v1.assistants_pb2 import GraphEdge, GraphNode, GraphSchemas, Subgraph
 from runwire.api.type.v1.json_pb2 import Json
 from runwire.core import sql
 from runwire.core.errors import AssistantNotFound, GraphNotFound
 from runwire.core.ids import default_assistant_id
 from runwire.core.postgres import Pool
+from runwire.resource.listing import Conditions, Order, Page, PageRequest, read_page
 
 _SQL = sql.load(__file__)
+_BY_NAMESPACE = Order(column="s.namespace", id_column="s.namespace", descending=False)
 _SCHEMAS = ("input", "output", "state", "config", "context")
 
 
@@ -40,8 +42,20 @@ class Graphs:
     async def schemas(self, tenant: str, name: str) -> tuple[str, GraphSchemas]:
         """The graph's id and its schemas. Raises AssistantNotFound, GraphNotFound."""
         row = await self._find("get_schemas", tenant, name)
-        texts = {name: Json(text=row[name]) for name in _SCHEMAS if row[name] is not None}
-        return row["graph_id"], GraphSchemas(**texts)
+        return row["graph_id"], _schemas(row)
+
+    async def subgraphs(
+        self, tenant: str, name: str, namespace: str, request: PageRequest, *, recurse: bool
+    ) -> Page[Subgraph]:
+        """One page of subgraphs: of all, or of the one at `namespace`. Raises AssistantNotFound, GraphNotFound."""
+        row = await self._find("get_graph_id", tenant, name)
+        conditions = Conditions()
+        conditions.add(_SQL["of_graph"], row["graph_id"])
+        if namespace:
+            conditions.add(_SQL["at_or_below" if recurse else "at"], namespace)
+        elif not recurse:
+            conditions.add(_SQL["at_the_top"])
+        return await read_page(self._pool, _SQL["list_subgraphs"], conditions, _BY_NAMESPACE, request, _subgraph)
 
     async def _find(self, statement: str, tenant: str, name: str, *arguments: object) -> asyncpg.Record:
         row = await self._pool.fetchrow(_SQL[statement], tenant, name, default_assistant_id(name), *arguments)
@@ -52,9 +66,9 @@ class Graphs:
         return row
 
 
-async def is_published(pool: Pool, graph_id: str) -> bool:
+async def is_published(connection: Pool | asyncpg.Connection[asyncpg.Record], graph_id: str) -> bool:
     """Whether any worker has ever published the graph."""
-    return bool(await pool.fetchval(_SQL["is_published"], graph_id))
+    return bool(await connection.fetchval(_SQL["is_published"], graph_id))
 
 
 def _node(node_id: str, kind: str | None, data: str | None) -> GraphNode:
@@ -63,3 +77,11 @@ def _node(node_id: str, kind: str | None, data: str | None) -> GraphNode:
 
 def _edge(source: str, target: str, conditional: bool | None, label: str | None) -> GraphEdge:
     return GraphEdge(source=source, target=target, conditional=bool(conditional), label=label or "")
+
+
+def _subgraph(row: asyncpg.Record) -> Subgraph:
+    return Subgraph(namespace=row["namespace"], schemas=_schemas(row))
+
+
+def _schemas(row: asyncpg.Record) -> GraphSchemas:
+    return GraphSchemas(**{name: Json(text=row[name]) for name in _SCHEMAS if row[name] is not None})

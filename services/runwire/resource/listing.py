@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import asyncpg
 from google.protobuf.message import Message
@@ -26,8 +26,9 @@ _PARAMETER = re.compile(r"\$(\d+)")
 class Conditions:
     """What all rows of a list must fulfil: texts in SQL, each with its own parameters."""
 
-    def __init__(self) -> None:
-        self.arguments: list[Any] = []
+    def __init__(self, *arguments: object) -> None:
+        """`arguments` are those that the statement itself calls $1, $2, ..."""
+        self.arguments: list[Any] = list(arguments)
         self._texts: list[str] = []
 
     def add(self, text: str, *arguments: object) -> None:
@@ -37,12 +38,22 @@ class Conditions:
         self.arguments.extend(arguments)
 
     def __str__(self) -> str:
-        return "\nAND ".join(f"({text}\n)" for text in self._texts)
+        return "\nAND ".join(f"({text}\n)" for text in self._texts) or "true"
+
+
+class Ordering(Protocol):
+    """A total order of a list's rows; its text stands behind ORDER BY."""
+
+    def after(self, place: Place, conditions: Conditions) -> None:
+        """Leaves only the rows behind a place."""
+
+    def place_of(self, row: asyncpg.Record) -> Place:
+        """Where a row is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A total order: by one column, then by the id. Both are selected by the statement and named with a table."""
+    """By one column, then by the id. Both are selected by the statement and named with a table."""
 
     column: str
     id_column: str
@@ -87,7 +98,7 @@ async def read_page(
     pool: Pool,
     statement: str,
     conditions: Conditions,
-    order: Order,
+    order: Ordering,
     request: PageRequest,
     convert: Callable[[asyncpg.Record], M],
 ) -> Page[M]:
@@ -108,3 +119,8 @@ async def read_page(
             messages.append(message)
             last = order.place_of(row)
     return Page(messages)
+
+
+async def count_rows(pool: Pool, statement: str, conditions: Conditions) -> int:
+    """Counts by a statement with a place for {conditions}."""
+    return int(await pool.fetchval(statement.format(conditions=conditions), *conditions.arguments))

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
 import orjson
 
-from runwire.api.resource.v1.threads_pb2 import Thread, ThreadStatus
+from runwire.api.resource.v1.threads_pb2 import Thread, ThreadStatus, ThreadTtl
 from runwire.api.type.v1.json_pb2 import Json
 from runwire.api.type.v1.run_pb2 import Interrupt, RunError
-from runwire.core import sql
+from runwire.core import checkpoint_upkeep, sql
 from runwire.core.bus import Bus
+from runwire.core.checkpoint_threads import ThreadKeys
 from runwire.core.errors import ThreadNotFound
-from runwire.core.postgres import Pool
+from runwire.core.postgres import Pool, retrying
 from runwire.resource.creation import check_same
-from runwire.resource.listing import Conditions, Order, Page, PageRequest, read_page
+from runwire.resource.listing import Conditions, Order, Page, PageRequest, count_rows, read_page
 
-# What the enum's names have before the words of Postgres.
+# What the enums' names have before the words of Postgres.
 _STATUS = "THREAD_STATUS_"
+_STRATEGY = "TTL_STRATEGY_"
+
+# A copy meets another one to the same id.
+_COPY_SECONDS = 5
 
 _SQL = sql.load(__file__)
 _VIEWS = {False: _SQL["basic_columns"], True: f"{_SQL['basic_columns']},\n{_SQL['full_columns']}"}
@@ -34,6 +40,17 @@ _CREATE = _statements("create_thread")[True]
 _GET_CREATED = _statements("get_created")[True]
 _GET = _statements("get_thread")
 _LIST = _statements("list_threads")
+_COUNT = _SQL["count_threads"].format()
+_UPDATE = _statements("update_thread")[True]
+_COPY = _statements("copy_thread")[True]
+
+
+@dataclass(frozen=True, slots=True)
+class Ttl:
+    """A time to live; `strategy` is `delete` or `keep_latest`."""
+
+    strategy: str
+    duration: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +94,13 @@ class Threads:
         self._pool = pool
         self._bus = bus
 
-    async def create(self, tenant: str, thread_id: str, metadata: str, digest: bytes, *, keep: bool) -> Thread:
+    async def create(
+        self, tenant: str, thread_id: str, metadata: str, ttl: Ttl | None, digest: bytes, *, keep: bool
+    ) -> Thread:
         """The new thread, or the one that is there. Raises IdReused."""
+        life = (ttl.strategy, ttl.duration) if ttl else (None, None)
         while True:
-            if row := await self._pool.fetchrow(_CREATE, tenant, thread_id, metadata, digest):
+            if row := await self._pool.fetchrow(_CREATE, tenant, thread_id, metadata, digest, *life):
                 return _thread(row, full=True)
             # It may be gone again by now; then it is created after all.
             if row := await self._pool.fetchrow(_GET_CREATED, tenant, thread_id, digest):
@@ -101,12 +121,45 @@ class Threads:
         conditions = wanted.conditions(tenant)
         return await read_page(self._pool, _LIST[full], conditions, order, request, lambda row: _thread(row, full=full))
 
+    async def count(self, tenant: str, wanted: Filter) -> int:
+        """How many threads there are in a list."""
+        return await count_rows(self._pool, _COUNT, wanted.conditions(tenant))
+
+    async def update(
+        self, tenant: str, thread_id: str, metadata: str | None, ttl: Ttl | None, *, clear_ttl: bool
+    ) -> Thread:
+        """Merges metadata, a JSON text, and changes the time to live. Raises ThreadNotFound."""
+        life = (ttl.strategy, ttl.duration) if ttl else (None, None)
+        changes_ttl = clear_ttl or ttl is not None
+        row = await self._pool.fetchrow(_UPDATE, tenant, thread_id, metadata, changes_ttl, *life)
+        if row is None:
+            raise ThreadNotFound(thread_id=thread_id)
+        return _thread(row, full=True)
+
+    async def copy(self, tenant: str, thread_id: str, target: str, digest: bytes) -> Thread:
+        """The copy, as of one moment; or the one that this request has made before. Raises ThreadNotFound, IdReused."""
+        copied: Thread = await retrying(_COPY_SECONDS)(self._copy, tenant, thread_id, target, digest)
+        return copied
+
+    async def _copy(self, tenant: str, thread_id: str, target: str, digest: bytes) -> Thread:
+        keys = ThreadKeys(tenant)
+        async with self._pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
+            row = await connection.fetchrow(_COPY, tenant, thread_id, target, digest)
+            if row is not None:
+                await checkpoint_upkeep.copy_thread(connection, keys.stored(thread_id), keys.stored(target))
+                return _thread(row, full=True)
+            row = await connection.fetchrow(_GET_CREATED, tenant, target, digest)
+            if row is None or not (row["same_request"] or await connection.fetchval(_SQL["exists"], tenant, thread_id)):
+                raise ThreadNotFound(thread_id=thread_id)
+            check_same(row, target, keep=False)
+            return _thread(row, full=True)
+
     async def delete(self, tenant: str, thread_id: str) -> None:
         """Deletes a thread with everything under it, then stops its runs. Raises ThreadNotFound."""
         async with self._pool.acquire() as connection, connection.transaction():
             if not await connection.fetch(_SQL["lock_threads"], tenant, [thread_id]):
                 raise ThreadNotFound(thread_id=thread_id)
-            orphans = await _delete_locked(connection, tenant, [thread_id])
+            orphans = await delete_locked(connection, tenant, [thread_id])
         await stop_orphans(self._bus, orphans)
 
 
@@ -118,12 +171,13 @@ async def delete_threads_of_assistant(
     The caller stops what is returned, once it has committed.
     """
     rows = await connection.fetch(_SQL["lock_threads_of_assistant"], tenant, assistant_id)
-    return await _delete_locked(connection, tenant, [row["thread_id"] for row in rows])
+    return await delete_locked(connection, tenant, [row["thread_id"] for row in rows])
 
 
-async def _delete_locked(
+async def delete_locked(
     connection: asyncpg.Connection[asyncpg.Record], tenant: str, thread_ids: Sequence[str]
 ) -> Sequence[Orphan]:
+    """Deletes threads whose locks the caller holds, with everything under them; see delete_threads_of_assistant."""
     rows = await connection.fetch(_SQL["delete_runs"], tenant, thread_ids)
     await connection.execute(_SQL["delete_state_requests"], tenant, thread_ids)
     await connection.execute(_SQL["delete_checkpoints"], tenant, thread_ids)
@@ -150,6 +204,9 @@ def _thread(row: asyncpg.Record, *, full: bool) -> Thread:
         update_time=row["updated_at"],
         state_update_time=row["state_updated_at"],
     )
+    if row["ttl"] is not None:
+        thread.ttl.CopyFrom(ThreadTtl(strategy=_STRATEGY + row["ttl_strategy"].upper(), duration=row["ttl"]))
+        thread.expire_time = row["expires_at"]
     if row["status"] == "error":
         thread.error.CopyFrom(RunError(type=row["error_type"], message=row["error_message"] or ""))
     if full:

@@ -8,7 +8,8 @@ CASE
     ) THEN 'busy'
     ELSE t.status
 END AS status,
-t.metadata, t.error_type, t.error_message, t.graph_id, t.created_at, t.updated_at, t.state_updated_at
+t.metadata, t.error_type, t.error_message, t.graph_id, t.created_at, t.updated_at, t.state_updated_at,
+t.ttl_strategy, t.ttl, t.expires_at
 
 -- name: full_columns
 -- What THREAD_VIEW_FULL adds.
@@ -21,9 +22,9 @@ ARRAY(
 
 -- name: create_thread
 -- No row: the id is taken.
--- $1 tenant, $2 thread_id, $3 metadata, $4 the request's digest
-INSERT INTO threads AS t (tenant, thread_id, metadata, request_digest)
-VALUES ($1, $2, $3, $4)
+-- $1 tenant, $2 thread_id, $3 metadata, $4 the request's digest, $5 strategy and $6 length of the time to live, or nulls
+INSERT INTO threads AS t (tenant, thread_id, metadata, request_digest, ttl_strategy, ttl)
+VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (tenant, thread_id) DO NOTHING
 RETURNING {columns}
 
@@ -39,6 +40,41 @@ WHERE t.tenant = $1 AND t.thread_id = $2
 SELECT {columns}
 FROM threads AS t
 WHERE t.tenant = $1 AND t.thread_id = $2
+
+-- name: update_thread
+-- $1 tenant, $2 thread_id, $3 metadata to merge or null, $4 whether the time to live changes, $5 its strategy, $6 its length
+UPDATE threads AS t
+SET
+    metadata = t.metadata || COALESCE($3::jsonb, '{{}}'),
+    ttl_strategy = CASE WHEN $4::boolean THEN $5 ELSE t.ttl_strategy END,
+    ttl = CASE WHEN $4 THEN $6::interval ELSE t.ttl END,
+    updated_at = CASE WHEN $4 OR $3 IS NOT NULL THEN now() ELSE t.updated_at END
+WHERE t.tenant = $1 AND t.thread_id = $2
+RETURNING {columns}
+
+-- name: copy_thread
+-- No row: there is no such thread, or the copy's id is taken.
+-- $1 tenant, $2 thread_id, $3 the copy's thread_id, $4 the request's digest
+INSERT INTO threads AS t (
+    tenant, thread_id, status, metadata, graph_id, assistant_id, values, interrupts, error_type, error_message,
+    ttl_strategy, ttl, request_digest, state_updated_at
+)
+SELECT
+    s.tenant, $3, s.status, s.metadata, s.graph_id, s.assistant_id, s.values, s.interrupts, s.error_type, s.error_message,
+    s.ttl_strategy, s.ttl, $4, s.state_updated_at
+FROM threads AS s
+WHERE s.tenant = $1 AND s.thread_id = $2
+ON CONFLICT (tenant, thread_id) DO NOTHING
+RETURNING {columns}
+
+-- name: exists
+-- $1 tenant, $2 thread_id
+SELECT EXISTS (SELECT FROM threads AS t WHERE t.tenant = $1 AND t.thread_id = $2)
+
+-- name: count_threads
+SELECT count(*)
+FROM threads AS t
+WHERE {{conditions}}
 
 -- name: list_threads
 -- The page's parameters come behind those of the conditions.

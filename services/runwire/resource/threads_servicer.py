@@ -1,14 +1,17 @@
-"""ThreadsService: checks requests and calls the repository. RPCs that are not here are not served."""
+"""ThreadsService: checks requests and calls the repositories."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 
 from runwire.api.resource.v1 import threads_pb2_grpc
 from runwire.api.resource.v1.threads_pb2 import (
+    CopyThreadRequest,
+    CopyThreadResponse,
+    CountThreadsRequest,
+    CountThreadsResponse,
     CreateThreadRequest,
     CreateThreadResponse,
     DeleteThreadRequest,
@@ -17,117 +20,91 @@ from runwire.api.resource.v1.threads_pb2 import (
     GetThreadResponse,
     ListThreadsRequest,
     ListThreadsResponse,
-    ThreadFilter,
+    PruneThreadsRequest,
+    PruneThreadsResponse,
     ThreadIfExists,
-    ThreadSortBy,
-    ThreadStatus,
     ThreadView,
+    UpdateThreadRequest,
+    UpdateThreadResponse,
 )
-from runwire.api.type.v1.sorting_pb2 import SortOrder
-from runwire.core.checks import METADATA_LIMIT, Checks
 from runwire.core.identity import tenant_of
 from runwire.core.ids import new_uuid
-from runwire.core.paging import binding
+from runwire.resource import thread_requests
 from runwire.resource.creation import digest
-from runwire.resource.listing import Order, PageRequest
-from runwire.resource.threads import Filter, Threads
+from runwire.resource.pruning import Pruning
+from runwire.resource.threads import Threads, Ttl
 
-_FILTER_IDS = 1000
-
-_COLUMNS = {
-    ThreadSortBy.THREAD_SORT_BY_UNSPECIFIED: "t.updated_at",
-    ThreadSortBy.THREAD_SORT_BY_CREATE_TIME: "t.created_at",
-    ThreadSortBy.THREAD_SORT_BY_UPDATE_TIME: "t.updated_at",
-}
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class ThreadsServicer(threads_pb2_grpc.ThreadsServiceServicer):
-    """Create, get, list and delete."""
+    """Threads; `default_ttl` is for new ones that do not say how long they live."""
 
-    def __init__(self, threads: Threads) -> None:
+    def __init__(self, threads: Threads, pruning: Pruning, default_ttl: Ttl | None) -> None:
         self._threads = threads
+        self._pruning = pruning
+        self._default_ttl = default_ttl
 
-    async def CreateThread(
-        self, request: CreateThreadRequest, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> CreateThreadResponse:
+    async def CreateThread(self, request: CreateThreadRequest, context: Context) -> CreateThreadResponse:
         """Creates a thread; idempotent by its id."""
-        _check_create(request)
+        thread_requests.check_create(request)
         thread = await self._threads.create(
             tenant_of(context),
             request.thread_id or str(new_uuid()),
             request.metadata.text or "{}",
+            thread_requests.ttl(request) or self._default_ttl,
             digest(request),
             keep=request.if_exists == ThreadIfExists.THREAD_IF_EXISTS_KEEP,
         )
         return CreateThreadResponse(thread=thread)
 
-    async def GetThread(
-        self, request: GetThreadRequest, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> GetThreadResponse:
+    async def GetThread(self, request: GetThreadRequest, context: Context) -> GetThreadResponse:
         """A thread, in full unless asked otherwise."""
-        checks = Checks()
-        checks.identifier("thread_id", request.thread_id)
-        checks.enum("view", ThreadView, request.view)
-        checks.done()
+        thread_requests.check_id(request.thread_id, request.view)
         full = request.view != ThreadView.THREAD_VIEW_BASIC
         thread = await self._threads.get(tenant_of(context), request.thread_id, full=full)
         return GetThreadResponse(thread=thread)
 
-    async def ListThreads(
-        self, request: ListThreadsRequest, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> ListThreadsResponse:
+    async def ListThreads(self, request: ListThreadsRequest, context: Context) -> ListThreadsResponse:
         """A page of threads, without values unless asked otherwise."""
-        page_request = _check_list(request)
-        order = Order(
-            column=_COLUMNS[request.sort_by],
-            id_column="t.thread_id",
-            descending=request.order != SortOrder.SORT_ORDER_ASCENDING,
-        )
+        wanted, order, page_request = thread_requests.listed(request)
         full = request.view == ThreadView.THREAD_VIEW_FULL
-        page = await self._threads.page(tenant_of(context), _filter(request.filter), order, page_request, full=full)
+        page = await self._threads.page(tenant_of(context), wanted, order, page_request, full=full)
         return ListThreadsResponse(threads=page.messages, next_page_token=page.next_page_token)
 
-    async def DeleteThread(
-        self, request: DeleteThreadRequest, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> DeleteThreadResponse:
+    async def CountThreads(self, request: CountThreadsRequest, context: Context) -> CountThreadsResponse:
+        """How many threads a list would have."""
+        wanted = thread_requests.wanted(request.filter)
+        return CountThreadsResponse(count=await self._threads.count(tenant_of(context), wanted))
+
+    async def UpdateThread(self, request: UpdateThreadRequest, context: Context) -> UpdateThreadResponse:
+        """Merges metadata and changes the time to live."""
+        thread_requests.check_update(request)
+        thread = await self._threads.update(
+            tenant_of(context),
+            request.thread_id,
+            request.metadata.text if request.HasField("metadata") else None,
+            thread_requests.ttl(request),
+            clear_ttl=request.clear_ttl,
+        )
+        return UpdateThreadResponse(thread=thread)
+
+    async def DeleteThread(self, request: DeleteThreadRequest, context: Context) -> DeleteThreadResponse:
         """Deletes a thread with everything under it."""
-        checks = Checks()
-        checks.identifier("thread_id", request.thread_id)
-        checks.done()
+        thread_requests.check_id(request.thread_id)
         await self._threads.delete(tenant_of(context), request.thread_id)
         return DeleteThreadResponse()
 
+    async def CopyThread(self, request: CopyThreadRequest, context: Context) -> CopyThreadResponse:
+        """Copies a thread with its history; idempotent by the copy's id."""
+        thread_requests.check_copy(request)
+        target = request.target_thread_id or str(new_uuid())
+        thread = await self._threads.copy(tenant_of(context), request.thread_id, target, digest(request))
+        return CopyThreadResponse(thread=thread)
 
-def _check_create(request: CreateThreadRequest) -> None:
-    checks = Checks()
-    checks.identifier("thread_id", request.thread_id, required=False)
-    checks.json("metadata", request, limit=METADATA_LIMIT, must_be_object=True)
-    checks.absent(request, ["ttl"])
-    checks.enum("if_exists", ThreadIfExists, request.if_exists)
-    checks.done()
-
-
-def _check_list(request: ListThreadsRequest) -> PageRequest:
-    checks = Checks()
-    size, after = checks.page(request, key=datetime)
-    wanted = request.filter
-    checks.length("filter.thread_ids", wanted.thread_ids, 0, _FILTER_IDS)
-    for index, thread_id in enumerate(wanted.thread_ids[:_FILTER_IDS]):
-        checks.identifier(f"filter.thread_ids[{index}]", thread_id)
-    checks.enum("filter.status", ThreadStatus, wanted.status)
-    checks.json("filter.metadata_contains", wanted, limit=METADATA_LIMIT, must_be_object=True)
-    checks.json("filter.values_contain", wanted, must_be_object=True)
-    checks.enum("sort_by", ThreadSortBy, request.sort_by)
-    checks.enum("order", SortOrder, request.order)
-    checks.enum("view", ThreadView, request.view)
-    checks.done()
-    return PageRequest(size=size, after=after, bound_to=binding(request))
-
-
-def _filter(wanted: ThreadFilter) -> Filter:
-    return Filter(
-        thread_ids=wanted.thread_ids,
-        status=wanted.status,
-        metadata_contains=wanted.metadata_contains.text if wanted.HasField("metadata_contains") else None,
-        values_contain=wanted.values_contain.text if wanted.HasField("values_contain") else None,
-    )
+    async def PruneThreads(self, request: PruneThreadsRequest, context: Context) -> PruneThreadsResponse:
+        """Frees what threads without an active run hold."""
+        thread_requests.check_prune(request)
+        keep_latest = thread_requests.keeps_latest(request.strategy)
+        count = await self._pruning.prune(tenant_of(context), request.thread_ids, keep_latest=keep_latest)
+        return PruneThreadsResponse(pruned_count=count)

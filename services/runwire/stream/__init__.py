@@ -1,6 +1,8 @@
-"""Stream: whatever stays open. It follows runs for readers (StreamRun) and waits for their ends (WaitRun).
+"""Stream: whatever stays open. It follows runs (StreamRun) and threads (StreamThread) for readers, and waits for runs'
+ends (WaitRun).
 
-It reads Postgres and listens to Redis, and writes to neither. It holds nothing that another replica needs.
+It reads Postgres and listens to Redis. It writes one thing: the cancel of a run whose reader asked for that and was cut
+off, by the SQL function that Dispatch calls as well. It holds nothing that another replica needs.
 
 How a run is followed
 ---------------------
@@ -34,4 +36,22 @@ Looks run beside the live stream: while Postgres is away, contiguous live events
 
 Each reader has a bounded queue. The fan-out never waits for a reader: one whose queue overflows loses the
 queue and finds the events in the log again.
+
+How a thread is followed
+------------------------
+
+Runs of a thread never run at the same time, so they are followed one after another, each as above, in the order in
+which they began. A run that ended before it began has its place by its end, and `finished` alone.
+
+1. Subscribe to the thread's channel, look, and send initial metadata. One look brings the runs that began after a
+   moment, a page at a time, and the run that is active or next in the queue. The moment is now, or the one that the
+   reader's event id tells. Runs that have ended are read off the log without being subscribed to.
+2. While no run is to be told, the run that is next in the queue is subscribed to: it is heard from its first event on.
+   The thread's channel, which names runs as they are created, begin and end, asks for a look, and so does each poll
+   interval: what is heard is a hint, what is told is in Postgres.
+3. An early end is held back for two seconds while a run is next in the queue: that run may be being claimed by a
+   transaction that can't be seen yet, with an earlier beginning. So the order is the same for every reader.
+
+An event's id in a thread's stream is the run, the event's id in the run, the moment in which the run began, and whether
+the run ended with it. It tells where to go on even when the run has been removed since; then the run's end is told.
 """

@@ -12,6 +12,7 @@ from runwire.core.bus import Bus
 from runwire.core.postgres import answers, connect
 from runwire.core.server import serving
 from runwire.core.settings import Settings
+from runwire.stream.disconnect import Disconnects
 from runwire.stream.fanout import Fanout
 from runwire.stream.servicer import SERVICE, WAIT_RUN, StreamServicer, register
 
@@ -19,8 +20,13 @@ from runwire.stream.servicer import SERVICE, WAIT_RUN, StreamServicer, register
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[int]:
     """Serves until the block ends, then drains; the value is the bound port."""
-    async with connect(settings, "stream", generic_plans=True) as pool, Bus(settings) as bus, Fanout(bus) as fanout:
-        services = [(SERVICE, partial(register, StreamServicer(pool, fanout, settings)))]
+    async with (
+        connect(settings, "stream", generic_plans=True) as pool,
+        Bus(settings) as bus,
+        Disconnects(pool, bus) as disconnects,
+        Fanout(bus) as fanout,
+    ):
+        services = [(SERVICE, partial(register, StreamServicer(pool, fanout, disconnects, settings)))]
         async with serving(
             settings, settings.stream_port, services, partial(answers, pool), patient=[WAIT_RUN]
         ) as port:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Protocol
 from uuid import UUID
 
@@ -30,14 +30,14 @@ class Listener(Protocol):
 class LiveQueue:
     """The live batches that one reader has not dealt with. When they become too large, they are dropped."""
 
-    def __init__(self, limit: int) -> None:
-        """`limit` bytes are kept at most."""
+    def __init__(self, limit: int, woken: asyncio.Event | None = None) -> None:
+        """`limit` bytes are kept at most; `woken` is set when there is something to do, and may have other setters."""
         self._limit = limit
         self._batches: deque[Batch] = deque()
         self._bytes = 0
         self._has_missed = False
         self._overflowed = False
-        self.woken = asyncio.Event()
+        self.woken = woken or asyncio.Event()
 
     @property
     def size(self) -> int:
@@ -72,17 +72,30 @@ class LiveQueue:
         self._bytes -= len(self._batches.popleft().raw) + _BATCH_OVERHEAD
 
 
-class Channel:
-    """One run's channel and all who listen to it."""
+class Wake:
+    """Sets an event whenever something comes, whatever it is."""
 
-    def __init__(self, fanout: Fanout, run_id: UUID) -> None:
+    def __init__(self, woken: asyncio.Event) -> None:
+        self._woken = woken
+
+    def take(self, _: Batch | None) -> None:
+        """Called by the fan-out."""
+        self._woken.set()
+
+
+class Channel:
+    """One channel and all who listen to it."""
+
+    def __init__(self, fanout: Fanout, name: str, *, has_events: bool) -> None:
+        """Without `has_events`, messages only say that there is something to look for."""
         self._fanout = fanout
-        self._run_id = run_id
+        self._name = name
+        self._has_events = has_events
         self.listeners: set[Listener] = set()
         self.is_live = False
         self._acknowledged = asyncio.Event()
         self._left = asyncio.Event()
-        self._task = asyncio.create_task(self._listen(), name=f"channel-{run_id}")
+        self._task = asyncio.create_task(self._listen(), name=f"channel-{name}")
 
     async def wait_until_live(self) -> None:
         """Returns when Redis has acknowledged the subscription, or when it has not done so in time."""
@@ -99,9 +112,8 @@ class Channel:
         return self._task
 
     async def _listen(self) -> None:
-        name = self._fanout.keys.events(self._run_id)
         try:
-            async with self._fanout.subscriptions.listen(name, self._take, ack_timeout=1.0) as acknowledged:
+            async with self._fanout.subscriptions.listen(self._name, self._take, ack_timeout=1.0) as acknowledged:
                 self.is_live = acknowledged
                 self._acknowledged.set()
                 await self._left.wait()
@@ -112,13 +124,13 @@ class Channel:
     def _take(self, message: bytes | None) -> None:
         if message is None:
             self.is_live = self._fanout.subscriptions.is_connected
-        self.tell(self._decode(message) if message else None)
+        self.tell(self._decode(message) if message and self._has_events else None)
 
     def _decode(self, message: bytes) -> Batch | None:
         try:
             return parse(message)
         except Malformed as error:
-            details = {"action": "malformed_events", "run_id": str(self._run_id), "error": str(error)}
+            details = {"action": "malformed_events", "channel": self._name, "error": str(error)}
             _log.warning("malformed events", extra=details)
             return None
 
@@ -129,13 +141,13 @@ class Channel:
 
 
 class Fanout:
-    """The channels of all runs that somebody in this process follows."""
+    """The channels of all runs and threads that somebody in this process follows."""
 
     def __init__(self, bus: Bus) -> None:
         self.keys = bus.keys
         self.subscriptions = bus.subscriptions()
         self.is_draining = False
-        self._channels: dict[UUID, Channel] = {}
+        self._channels: dict[str, Channel] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Fanout:
@@ -149,23 +161,25 @@ class Fanout:
                 await asyncio.gather(*tasks, return_exceptions=True)
         await self.subscriptions.__aexit__(*exc)
 
-    @property
-    def followed_runs(self) -> int:
-        """How many runs are followed now."""
-        return len(self._channels)
-
     def drain(self) -> None:
         """Ends all streams: `Channel.check_open` raises from now on, and everybody is woken to see it."""
         self.is_draining = True
         for channel in self._channels.values():
             channel.tell(None)
 
-    @asynccontextmanager
-    async def join(self, run_id: UUID, listener: Listener) -> AsyncIterator[Channel]:
+    def join(self, run_id: UUID, listener: Listener) -> AbstractAsyncContextManager[Channel]:
         """Gives `listener` what comes live of a run. Entered once Redis has acknowledged, or is late."""
-        channel = self._channels.get(run_id)
+        return self._join(self.keys.events(run_id), listener, has_events=True)
+
+    def join_thread(self, tenant: str, thread_id: str, listener: Listener) -> AbstractAsyncContextManager[Channel]:
+        """Tells `listener` when runs of a thread come, begin or end. Entered as `join`."""
+        return self._join(self.keys.thread(tenant, thread_id), listener, has_events=False)
+
+    @asynccontextmanager
+    async def _join(self, name: str, listener: Listener, *, has_events: bool) -> AsyncIterator[Channel]:
+        channel = self._channels.get(name)
         if channel is None:
-            channel = self._channels[run_id] = Channel(self, run_id)
+            channel = self._channels[name] = Channel(self, name, has_events=has_events)
         channel.listeners.add(listener)
         try:
             await channel.wait_until_live()
@@ -173,8 +187,8 @@ class Fanout:
             yield channel
         finally:
             channel.listeners.discard(listener)
-            if not channel.listeners and self._channels.get(run_id) is channel:
-                del self._channels[run_id]
+            if not channel.listeners and self._channels.get(name) is channel:
+                del self._channels[name]
                 self._keep(channel.close())
 
     def _keep(self, task: asyncio.Task[None]) -> None:

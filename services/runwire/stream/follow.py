@@ -6,7 +6,7 @@ The package's docstring tells how; `position.fit` decides what happens to each b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from math import inf
 
@@ -78,7 +78,7 @@ class Follower:
         self._patience = 0.0
         self._waits_for_unlogged_end = False
 
-    async def responses(self) -> AsyncIterator[bytes]:
+    async def responses(self) -> AsyncGenerator[bytes, None]:
         """The bytes of StreamRunResponse messages, until `finished`.
 
         Raises RunNotFound, EventsExpired, ServerDraining; InvalidRequest for an event id of something else.

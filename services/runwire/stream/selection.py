@@ -21,18 +21,28 @@ _MODES = {
 
 
 class Selection:
-    """Events of some modes and from some subgraphs; with neither given, all."""
+    """Events of some modes and from some subgraphs; with neither given, all. `lifecycle_only`: those of no mode."""
 
-    def __init__(self, modes: Iterable[int] = (), namespaces: Iterable[Sequence[str]] = ()) -> None:
+    def __init__(
+        self,
+        modes: Iterable[int] = (),
+        namespaces: Iterable[Sequence[str]] = (),
+        *,
+        lifecycle_only: bool = False,
+    ) -> None:
         self._modes = frozenset(modes)
+        self._lifecycle_only = lifecycle_only
         self._namespaces = tuple(tuple(path) for path in namespaces)
-        self.is_all = not self._modes and (not self._namespaces or () in self._namespaces)
+        everywhere = not self._namespaces or () in self._namespaces
+        self.is_all = not self._modes and everywhere and not lifecycle_only
 
     def wants(self, label: Label) -> bool:
         """Whether an event is wanted."""
         mode = _MODES.get(label.payload)
         if mode is None:
             return True
+        if self._lifecycle_only:
+            return False
         return (not self._modes or mode in self._modes) and self._wants_namespace(label.namespace)
 
     def _wants_namespace(self, namespace: tuple[str, ...]) -> bool:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.message import Message
 
 from runwire.api.stream.v1 import stream_pb2
-from runwire.core.errors import NotServed
 from runwire.core.identity import tenant_of
 from runwire.core.postgres import Pool
 from runwire.core.settings import Settings
-from runwire.stream.fanout import Fanout, LiveQueue
+from runwire.stream.disconnect import Disconnects
+from runwire.stream.fanout import Fanout, LiveQueue, Wake
 from runwire.stream.follow import Follower, Plan
+from runwire.stream.follow_thread import ThreadFollower
 from runwire.stream.log import Log
-from runwire.stream.requests import Follow, check_stream_run, check_wait_run
+from runwire.stream.position import START, Position
+from runwire.stream.requests import Follow, check_stream_run, check_stream_thread, check_wait_run
+from runwire.stream.selection import Selection
+from runwire.stream.thread_log import ThreadLog
 from runwire.stream.wait import Waiting
 
 SERVICE = stream_pb2.DESCRIPTOR.services_by_name["StreamService"].full_name
@@ -26,11 +32,12 @@ Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 
 class StreamServicer:
-    """Follows runs and waits for them."""
+    """Follows runs and threads, and waits for runs."""
 
-    def __init__(self, pool: Pool, fanout: Fanout, settings: Settings) -> None:
+    def __init__(self, pool: Pool, fanout: Fanout, disconnects: Disconnects, settings: Settings) -> None:
         self._pool = pool
         self._fanout = fanout
+        self._disconnects = disconnects
         self._buffer_bytes = settings.reader_buffer_bytes
         self._flush = settings.event_flush_interval.total_seconds()
         self._poll = settings.poll_interval.total_seconds()
@@ -39,30 +46,65 @@ class StreamServicer:
     async def StreamRun(self, request: stream_pb2.StreamRunRequest, context: Context) -> AsyncIterator[bytes]:
         """The events of one run, as bytes of StreamRunResponse."""
         follow = check_stream_run(request)
-        log = Log(self._pool, tenant_of(context), follow.run_id)
-        queue = LiveQueue(self._buffer_bytes)
-        async with self._fanout.join(follow.run_id, queue) as channel:
-            await context.send_initial_metadata(())
-            async for response in Follower(log, queue, channel, self._plan(follow)).responses():
-                yield response
+        tenant = tenant_of(context)
+        with self._may_be_cut_off(tenant, follow, context):
+            queue = LiveQueue(self._buffer_bytes)
+            async with self._fanout.join(follow.run_id, queue) as channel:
+                await context.send_initial_metadata(())
+                log = Log(self._pool, tenant, follow.run_id)
+                plan = self._plan(follow.selection, follow.heartbeat, follow.after)
+                async for response in Follower(log, queue, channel, plan).responses():
+                    yield response
 
-    def StreamThread(self, request: stream_pb2.StreamThreadRequest, context: Context) -> AsyncIterator[bytes]:
-        """Not served."""
-        raise NotServed(method=f"/{SERVICE}/StreamThread")
+    async def StreamThread(
+        self, request: stream_pb2.StreamThreadRequest, context: Context
+    ) -> AsyncIterator[stream_pb2.StreamThreadResponse]:
+        """The events of all runs of a thread."""
+        follow = check_stream_thread(request)
+        tenant = tenant_of(context)
+        woken = asyncio.Event()
+        async with self._fanout.join_thread(tenant, follow.thread_id, Wake(woken)) as channel:
+            follower = ThreadFollower(
+                ThreadLog(self._pool, tenant, follow.thread_id),
+                self._fanout,
+                channel,
+                woken,
+                plan=self._plan(follow.selection, follow.heartbeat),
+                after=follow.after,
+                buffer_bytes=self._buffer_bytes,
+            )
+            await follower.start()
+            await context.send_initial_metadata(())
+            async for response in follower.responses():
+                yield response
 
     async def WaitRun(self, request: stream_pb2.WaitRunRequest, context: Context) -> stream_pb2.WaitRunResponse:
         """The run at its end, or at the time-out."""
         wait = check_wait_run(request)
         return await self._waiting.wait(tenant_of(context), wait.run_id, wait.timeout)
 
-    def _plan(self, follow: Follow) -> Plan:
-        return Plan(
-            after=follow.after,
-            selection=follow.selection,
-            heartbeat=follow.heartbeat,
-            flush=self._flush,
-            poll=self._poll,
-        )
+    def _plan(self, selection: Selection, heartbeat: float, after: Position = START) -> Plan:
+        return Plan(after=after, selection=selection, heartbeat=heartbeat, flush=self._flush, poll=self._poll)
+
+    @contextmanager
+    def _may_be_cut_off(self, tenant: str, follow: Follow, context: Context) -> Iterator[None]:
+        """Cancels the run when the call ends without the block having come to its end, or to a failure of ours."""
+        is_over = not follow.cancel_on_disconnect
+
+        def call_has_ended(_: object) -> None:
+            if not is_over and not self._fanout.is_draining:
+                self._disconnects.cancel(tenant, follow.run_id)
+
+        if follow.cancel_on_disconnect:
+            # A block that is held up by flow control when its caller goes is never gone on with.
+            # The stubs ask for a class of their own here.
+            context.add_done_callback(call_has_ended)  # type: ignore[arg-type]
+        try:
+            yield
+        except Exception:
+            is_over = True
+            raise
+        is_over = True
 
 
 def register(servicer: StreamServicer, server: grpc.aio.Server) -> None:

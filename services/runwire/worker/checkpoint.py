@@ -18,6 +18,8 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
+from runwire.core.checkpoint_threads import ThreadKeys
+from runwire.core.ids import DEFAULT_TENANT
 from runwire.core.postgres import Pool
 from runwire.core.sql import load
 from runwire.worker.checkpoint_bridge import LoopBridge
@@ -30,7 +32,6 @@ from runwire.worker.checkpoint_rows import (
     encode_writes,
     filter_text,
 )
-from runwire.worker.checkpoint_threads import DEFAULT_TENANT, ThreadKeys
 from runwire.worker.checkpoint_upkeep import CheckpointUpkeep
 from runwire.worker.fence import Fence, StaleClaim
 from runwire.worker.serde import strict_serde
@@ -49,7 +50,7 @@ class RunwireSaver(BaseCheckpointSaver[str]):
 
     def __init__(
         self,
-        pool: Pool,
+        pool: Pool | RetryingPool,
         *,
         fence: Fence | None = None,
         tenant: str = DEFAULT_TENANT,
@@ -58,7 +59,9 @@ class RunwireSaver(BaseCheckpointSaver[str]):
         acquire_timeout: float = 10.0,
     ) -> None:
         super().__init__(serde=serde or strict_serde())
-        self._pool = RetryingPool(pool, retry_for=retry_for, acquire_timeout=acquire_timeout)
+        if not isinstance(pool, RetryingPool):
+            pool = RetryingPool(pool, retry_for=retry_for, acquire_timeout=acquire_timeout)
+        self._pool = pool
         self._bridge = LoopBridge()
         self._fence = fence
         self._fence_values = (fence.run_id, fence.claim) if fence else (None, None)

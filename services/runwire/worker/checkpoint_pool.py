@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 
-from runwire.core.postgres import Pool, is_transient, retrying
+from runwire.core.postgres import Pool, is_transient, persistently
 from runwire.worker.fence import StorageUnavailable
 
 T = TypeVar("T")
@@ -30,12 +30,7 @@ class RetryingPool:
     async def run(self, work: Work[T]) -> T:
         """Do `work` on a connection of the pool. Raises StorageUnavailable when it can't be had in time."""
         try:
-            return await self._attempt(work)
-        except Exception as error:
-            if not is_transient(error):
-                raise
-        try:
-            return await retrying(self._retry_for)(self._attempt, work)
+            return await persistently(self._retry_for, self._attempt, work)
         except Exception as error:
             if is_transient(error):
                 raise StorageUnavailable(str(error)) from error

@@ -28,8 +28,8 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.types import TASKS, _DeltaSnapshot
 
+from runwire.core.checkpoint_threads import ThreadKeys
 from runwire.core.jsons import dumps
-from runwire.worker.checkpoint_threads import ThreadKeys
 
 INLINE_TEXT_LIMIT = 1024
 """Characters. A longer text is stored once as a blob instead of in every checkpoint until it changes."""

@@ -1,13 +1,13 @@
-"""Copying, pruning and removing checkpoints. Knows the tables, and nothing of langgraph."""
+"""The saver's upkeep: copying, pruning and removing checkpoints under the fence."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
+from runwire.core import checkpoint_upkeep
+from runwire.core.checkpoint_threads import ThreadKeys
 from runwire.core.sql import load
 from runwire.worker.checkpoint_pool import Connection, RetryingPool
-from runwire.worker.checkpoint_threads import ThreadKeys
 from runwire.worker.fence import Fence, StaleClaim
 
 SQL = load(__file__)
@@ -24,16 +24,19 @@ class CheckpointUpkeep:
     async def delete_threads(self, thread_ids: Sequence[str]) -> None:
         """Remove all that is stored of the threads."""
         if thread_ids:
-            await self._execute("delete_threads", [self._keys.stored(thread_id) for thread_id in thread_ids])
+            stored = [self._keys.stored(thread_id) for thread_id in thread_ids]
+            await self._fenced(lambda connection: checkpoint_upkeep.delete_threads(connection, stored))
 
     async def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Copy every checkpoint with its blobs and writes."""
-        await self._execute("copy_thread", self._keys.stored(source_thread_id), self._keys.stored(target_thread_id))
+        source, target = self._keys.stored(source_thread_id), self._keys.stored(target_thread_id)
+        await self._fenced(lambda connection: checkpoint_upkeep.copy_thread(connection, source, target))
 
     async def delete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Remove the checkpoints that the runs made, where no other needs them."""
         if run_ids:
-            await self._sweep("doomed_with_runs", [str(run_id) for run_id in run_ids], self._keys.tenant)
+            texts = [str(run_id) for run_id in run_ids]
+            await self._fenced(lambda connection: checkpoint_upkeep.delete_runs(connection, texts, self._keys.tenant))
 
     async def prune(self, thread_ids: Sequence[str], strategy: str) -> None:
         """`keep_latest` or `delete`, thread by thread."""
@@ -43,22 +46,12 @@ class CheckpointUpkeep:
             await self.delete_threads(thread_ids)
         elif strategy == "keep_latest":
             for thread_id in thread_ids:
-                await self._sweep("doomed_but_latest", self._keys.stored(thread_id))
+                await self._keep_latest(self._keys.stored(thread_id))
         else:
             raise ValueError(f"unknown prune strategy {strategy!r}: keep_latest or delete")
 
-    async def _execute(self, name: str, *values: Any) -> None:
-        async def work(connection: Connection) -> None:
-            await connection.execute(SQL[name], *values)
-
-        await self._fenced(work)
-
-    async def _sweep(self, find: str, *values: Any) -> None:
-        async def work(connection: Connection) -> None:
-            if doomed := await connection.fetch(SQL[find], *values):
-                await connection.execute(SQL["sweep"], *(list(column) for column in zip(*doomed, strict=True)))
-
-        await self._fenced(work)
+    async def _keep_latest(self, thread: str) -> None:
+        await self._fenced(lambda connection: checkpoint_upkeep.keep_latest(connection, thread))
 
     async def _fenced(self, work: Callable[[Connection], Awaitable[None]]) -> None:
         async def guarded(connection: Connection) -> None:

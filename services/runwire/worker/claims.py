@@ -75,16 +75,25 @@ class Finished:
 class Claims:
     """The statements of one executor's claims."""
 
-    def __init__(self, pool: Pool, worker_id: UUID, executor: int, default_timeout: timedelta) -> None:
+    def __init__(
+        self, pool: Pool, worker_id: UUID, executor: int, default_timeout: timedelta, max_attempts: int
+    ) -> None:
         self._pool = pool
         self._worker_id = worker_id
         self._executor = executor
         self._default_timeout = default_timeout
+        self._max_attempts = max_attempts
 
     async def claim(self, graph_ids: Sequence[str], limit: int) -> list[ClaimedRun]:
         """Takes up to `limit` ready runs of these graphs, the longest due first."""
         rows = await self._pool.fetch(
-            SQL["claim_runs"], self._worker_id, self._executor, graph_ids, limit, self._default_timeout
+            SQL["claim_runs"],
+            self._worker_id,
+            self._executor,
+            graph_ids,
+            limit,
+            self._default_timeout,
+            self._max_attempts,
         )
         return [_claimed(row) for row in rows]
 

@@ -10,15 +10,18 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import orjson
 from langgraph.pregel import Pregel
+from langgraph.store.base import TTLConfig
 from langgraph.types import Command, Durability, Send
 
 from runwire.api.dispatch.v1.runs_pb2 import CreateRunRequest
 from runwire.api.type.v1 import run_pb2
 from runwire.core import jsons
+from runwire.core.errors import CheckpointNotFound
 from runwire.core.postgres import Pool
+from runwire.core.sql import load
 from runwire.worker.checkpoint import RunwireSaver
+from runwire.worker.checkpoint_pool import RetryingPool
 from runwire.worker.chunks import INTERRUPT, MODES, Chunks, without_interrupts
 from runwire.worker.claims import ClaimedRun, Ending
 from runwire.worker.events import RunEvents, error_of
@@ -28,6 +31,8 @@ from runwire.worker.outbox import Outbox
 from runwire.worker.store import RunwireStore
 
 _log = logging.getLogger(__name__)
+
+SQL = load(__file__)
 
 current_run: ContextVar[UUID | None] = ContextVar("current_run", default=None)
 """The run that the code of this context belongs to; threads that it starts through the loop are known by it."""
@@ -56,13 +61,16 @@ class Progress:
 class Attempt:
     """Executes a claimed run's graph and says how it ended."""
 
-    def __init__(self, run: ClaimedRun, graphs: Graphs, pool: Pool, outbox: Outbox) -> None:
+    def __init__(
+        self, run: ClaimedRun, graphs: Graphs, pool: Pool, outbox: Outbox, item_ttl: TTLConfig | None = None
+    ) -> None:
         self.run = run
         self.events = RunEvents(run, outbox)
         self._graphs = graphs
         self._outbox = outbox
+        self._pool = RetryingPool(pool)
         self._saver = RunwireSaver(pool, fence=run.fence, tenant=run.tenant)
-        self._store = RunwireStore(pool, tenant=run.tenant)
+        self._store = RunwireStore(pool, tenant=run.tenant, ttl=item_ttl)
         self._progress = Progress()
         self._graph: Pregel[Any, Any, Any, Any] | None = None
 
@@ -80,7 +88,7 @@ class Attempt:
             raise
         except StorageUnavailable as error:
             raise Retry from error
-        except Exception as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             if isinstance(error.__cause__, StaleClaim):
                 raise error.__cause__ from None
             return self.failed(*error_of(error))
@@ -120,7 +128,8 @@ class Attempt:
 
     async def _drive(self) -> None:
         request = self.run.request
-        config = run_config(self.run)
+        moved, commanded = await self._applied() if self.run.claim > 1 else (False, False)
+        config = run_config(self.run, {} if moved else await self._fork())
         chunks = Chunks(self.events)
         asked = [MODES[mode] for mode in request.stream_modes]
         # The values tell the output and the updates tell a pause: both are needed, asked for or not.
@@ -128,7 +137,7 @@ class Attempt:
         async with self._graphs.made(self.run.graph_id, config, self._saver, self._store) as graph:
             self._graph = graph
             stream = graph.astream(
-                await self._input(),
+                self._input(moved, commanded),
                 config,
                 context=_context(request),
                 stream_mode=modes,
@@ -153,30 +162,52 @@ class Attempt:
             self._progress.paused = True
             self._progress.interrupts += chunk[INTERRUPT]
 
-    async def _input(self) -> Any:
-        """The graph's input, or None where it was applied by an attempt before this one."""
-        run = self.run
-        if run.attempts > 1:
-            head = await self._saver.aget_tuple({"configurable": {"thread_id": run.checkpoint_thread}})
-            if head is not None and head.metadata.get("run_id") == str(run.run_id):
-                return None
-        match run.request.WhichOneof("work"):
-            case "input":
-                return orjson.loads(run.request.input.text)
-            case "command":
-                return command(run.request.command)
+    async def _fork(self) -> dict[str, Any]:
+        """What names the checkpoint to start from, where it is not the thread's head."""
+        run, named = self.run, self.run.request.checkpoint
+        if not run.request.HasField("checkpoint"):
+            return {}
+        place = {"checkpoint_ns": named.checkpoint_ns, "checkpoint_id": named.checkpoint_id}
+        found = await self._saver.aget_tuple({"configurable": {"thread_id": run.checkpoint_thread, **place}})
+        if found is None:
+            # It was there when the run was created. Without it the graph would start from nothing.
+            raise CheckpointNotFound(thread_id=run.checkpoint_thread, checkpoint_id=named.checkpoint_id)
+        if not named.checkpoint_ns:
+            return place
+        # A subgraph is reached by way of the graphs around it.
+        parents = found.metadata.get("parents", {})
+        return {**place, "checkpoint_map": {**parents, named.checkpoint_ns: named.checkpoint_id}}
+
+    def _input(self, moved: bool, commanded: bool) -> Any:
+        """The graph's input, or None where a claim before this one has applied it."""
+        request = self.run.request
+        match request.WhichOneof("work"):
+            case "input" if not moved:
+                return jsons.loads(request.input.text)
+            case "command" if commanded and request.command.HasField("resume"):
+                # Its update and its goto are on the head; an answer is only told again, never applied twice.
+                return Command(resume=jsons.loads(request.command.resume.text))
+            case "command" if not moved and not commanded:
+                return command(request.command)
             case _:
                 return None
 
+    async def _applied(self) -> tuple[bool, bool]:
+        run = self.run
+        named = run.request.checkpoint
+        fork = (named.checkpoint_ns, named.checkpoint_id) if run.request.HasField("checkpoint") else (None, None)
+        row = await self._pool.row(SQL["applied"], run.tenant, run.thread_id, run.run_id, *fork)
+        return (row["moved"], row["commanded"] and not row["moved"]) if row is not None else (False, False)
 
-def run_config(run: ClaimedRun) -> Any:
-    """The RunnableConfig of a run: the request's, under the keys that the platform sets."""
+
+def run_config(run: ClaimedRun, fork: Mapping[str, Any]) -> Any:
+    """The RunnableConfig of a run: the request's, under the keys that the platform sets; `fork` are some of them."""
     request, run_id = run.request, str(run.run_id)
     ours = {"run_id": run_id, "graph_id": run.graph_id, "assistant_id": run.assistant_id}
-    configurable = orjson.loads(request.config.configurable.text) if request.config.HasField("configurable") else {}
+    configurable = jsons.loads(request.config.configurable.text) if request.config.HasField("configurable") else {}
     config: dict[str, Any] = {
-        "configurable": {**configurable, **ours, "thread_id": run.checkpoint_thread},
-        "metadata": {**orjson.loads(run.metadata), **ours, "run_attempt": run.attempts},
+        "configurable": {**configurable, **ours, **fork, "thread_id": run.checkpoint_thread},
+        "metadata": {**jsons.loads(run.metadata), **ours, "run_attempt": run.attempts},
         "tags": list(request.config.tags),
     }
     if request.config.HasField("recursion_limit"):
@@ -187,18 +218,18 @@ def run_config(run: ClaimedRun) -> Any:
 def command(message: run_pb2.Command) -> Command[Any]:
     """A Command of LangGraph's."""
     return Command(
-        resume=orjson.loads(message.resume.text) if message.HasField("resume") else None,
-        update=orjson.loads(message.update.text) if message.HasField("update") else None,
+        resume=jsons.loads(message.resume.text) if message.HasField("resume") else None,
+        update=jsons.loads(message.update.text) if message.HasField("update") else None,
         goto=[_goto(target) for target in message.goto],
     )
 
 
 def _goto(target: run_pb2.Goto) -> Any:
-    return Send(target.node, orjson.loads(target.input.text)) if target.HasField("input") else target.node
+    return Send(target.node, jsons.loads(target.input.text)) if target.HasField("input") else target.node
 
 
 def _context(request: CreateRunRequest) -> Any:
-    return orjson.loads(request.context.text) if request.HasField("context") else None
+    return jsons.loads(request.context.text) if request.HasField("context") else None
 
 
 def _breakpoints(request: CreateRunRequest, name: str) -> Any:

@@ -20,6 +20,7 @@ from runwire.worker.execute import Attempt, Retry
 from runwire.worker.fence import StaleClaim
 from runwire.worker.graphs import Graphs
 from runwire.worker.outbox import Outbox
+from runwire.worker.store import item_ttl
 from runwire.worker.threads import RunThreads
 
 _log = logging.getLogger(__name__)
@@ -60,11 +61,12 @@ class Executor:
         self._pool = pool
         self._bus = bus
         self._outbox = outbox
-        self._claims = Claims(pool, worker_id, number, settings.run_timeout)
+        self._claims = Claims(pool, worker_id, number, settings.run_timeout, settings.max_attempts)
         self._held: dict[UUID, Held] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._slot_freed = asyncio.Event()
         self._draining = asyncio.Event()
+        self._item_ttl = item_ttl(settings)
         self._threads = RunThreads(max(32, settings.slots * 2))
 
     async def run(self) -> None:
@@ -148,12 +150,13 @@ class Executor:
 
     async def _attempt(self, held: Held, counted: int) -> None:
         run = held.run
-        attempt = Attempt(run, self._graphs, self._pool, self._outbox)
+        attempt = Attempt(run, self._graphs, self._pool, self._outbox, self._item_ttl)
         limit = self._settings.max_attempts
         if max(counted, run.attempts) > limit:
             text = f"The run was begun {limit} times and its worker died or lost Postgres each time."
             await self._finish(attempt, attempt.failed("AttemptsExhausted", text))
             return
+        self._outbox.tell_thread(attempt.events.box, run.tenant, run.thread_id)
         graph = asyncio.create_task(attempt.execute(), name=f"graph-{run.run_id}")
         ends: list[asyncio.Future[Any]] = [graph, held.stop]
         await asyncio.wait(ends, timeout=run.timeout.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
@@ -202,7 +205,10 @@ class Executor:
         if finished.outcome == "cancel_requested":
             finished, last_event = await self._write_ending(attempt, attempt.cancelled(), pending)
         if finished.outcome == "stale":
+            # It may be that an ending was written whose answer was lost: readers are told to look.
+            self._outbox.publish_only(box, b"")
             raise StaleClaim(run.fence)
+        self._outbox.tell_thread(box, run.tenant, run.thread_id)
         self._outbox.publish_only(box, last_event)
         await self._bus.forget_run(run.run_id)
         if finished.promoted_graph_id is not None:

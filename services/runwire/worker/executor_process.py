@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import Sequence
 from uuid import UUID
 
 from runwire.core import logs
 from runwire.core.bus import Bus
+from runwire.core.expiry import InvalidExpiry
+from runwire.core.lifetime import runner
 from runwire.core.postgres import connect
 from runwire.core.settings import Settings
 from runwire.worker.executor import Executor
@@ -16,6 +19,7 @@ from runwire.worker.graphs import Graphs, Project, ProjectError
 from runwire.worker.link import ExecutorEnd, Message
 from runwire.worker.outbox import Outbox
 from runwire.worker.published import publish
+from runwire.worker.store import item_ttl
 from runwire.worker.thread_state import StateLane
 
 
@@ -26,11 +30,12 @@ async def main(number: int, *, publishes: bool) -> None:
     link = ExecutorEnd.inherited()
     try:
         graphs = Graphs.of(Project.read(settings.graphs))
-    except ProjectError as error:
+        item_ttl(settings)
+    except (ProjectError, InvalidExpiry) as error:
         link.send("failed", reason=str(error))
         sys.exit(1)
     async with (
-        connect(settings, "executor") as pool,
+        connect(settings, "executor", generic_plans=True) as pool,
         Bus(settings) as bus,
         Outbox(pool, bus, settings) as outbox,
         asyncio.TaskGroup() as group,
@@ -38,15 +43,31 @@ async def main(number: int, *, publishes: bool) -> None:
         if publishes:
             await publish(graphs, pool)
         orders = Orders(link)
-        link.listen(orders.take)
+        link.listen(orders.take, settings.lease.total_seconds())
         link.send("ready", graph_ids=graphs.ids)
         worker_id = await orders.started
         orders.lanes = [
             Executor(settings, worker_id, number, graphs, pool, bus, outbox),
-            StateLane(settings, worker_id, graphs, pool, bus),
+            StateLane(settings, worker_id, number, graphs, pool, bus),
         ]
         for lane in orders.lanes:
             group.create_task(lane.run())
+
+
+def run() -> None:
+    """Runs the process. A node that calls sys.exit() ends its own run, not those beside it."""
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        # Both may be meant for the whole group; what becomes of executors is the supervisor's to say.
+        signal.signal(signum, signal.SIG_IGN)
+    with runner() as made:
+        loop = made.get_loop()
+        task = loop.create_task(main(int(sys.argv[1]), publishes="--publish" in sys.argv))
+        while not task.done():
+            try:
+                loop.run_until_complete(task)
+            except (SystemExit, KeyboardInterrupt):
+                if task.done():
+                    raise
 
 
 class Orders:
@@ -73,4 +94,4 @@ class Orders:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), publishes="--publish" in sys.argv))
+    run()

@@ -4,7 +4,8 @@
     executor -> supervisor   ready {graph_ids}, failed {reason}, pong {}
 
 An executor reads it in a thread of its own, since its event loop runs users' code and may be blocked. When the line
-ends, the supervisor is dead and the executor ends at once.
+ends, or is silent for as long as a lease, the supervisor is dead or stopped and the executor ends at once: its runs are
+given to others then.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 LINK_VARIABLE = "RUNWIRE_EXECUTOR_LINK"
@@ -38,14 +40,18 @@ class ExecutorEnd:
         """Sends a message; short enough never to block."""
         self._socket.sendall(json.dumps({"kind": kind, **fields}).encode() + b"\n")
 
-    def listen(self, on_message: Callable[[Message], None]) -> None:
-        """Reads until the supervisor is gone, and then ends this process, whatever it does."""
+    def listen(self, on_message: Callable[[Message], None], silence: float) -> None:
+        """Reads until the supervisor is gone, and then ends this process, whatever it does.
+
+        From the first message on, `silence` seconds without another mean that it is gone.
+        """
         loop = asyncio.get_running_loop()
 
         def read() -> None:
-            with self._socket.makefile("rb") as lines:
+            with suppress(OSError), self._socket.makefile("rb") as lines:
                 for line in lines:
                     loop.call_soon_threadsafe(on_message, json.loads(line))
+                    self._socket.settimeout(silence)
             os._exit(1)
 
         threading.Thread(target=read, name="link", daemon=True).start()

@@ -36,6 +36,8 @@ class RunOutbox:
     # The number of the first event in to_log.
     log_from: int = 1
     in_flight: asyncio.Future[None] | None = None
+    # Channels that are told the run's id with what is published next.
+    to_tell: list[str] = field(default_factory=list)
 
 
 class Outbox:
@@ -91,6 +93,11 @@ class Outbox:
         self._dirty[run.fence.run_id] = run
         self._wake_publisher.set()
 
+    def tell_thread(self, run: RunOutbox, tenant: str, thread_id: str | None) -> None:
+        """Names the run on its thread's channel, along with what is published next: it begins, or has ended."""
+        if thread_id is not None:
+            run.to_tell.append(self._bus.keys.thread(tenant, thread_id))
+
     async def room(self) -> None:
         """Waits while too much is unlogged. After a while it lets go: a log that is away must not stop a run."""
         if not self._room.is_set():
@@ -130,6 +137,9 @@ class Outbox:
         for run in dirty.values():
             events, run.to_publish = run.to_publish, []
             messages += [(run.channel, pack) for _, pack in _packs(events)]
+            if run.to_tell:
+                channels, run.to_tell = run.to_tell, []
+                messages += [(channel, str(run.fence.run_id).encode()) for channel in channels]
         if messages:
             # What does not get through is in the log, and readers notice that it is missing.
             await self._bus.publish(messages)

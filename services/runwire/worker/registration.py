@@ -66,7 +66,8 @@ class Registration:
         await self._pool.execute(SQL["end_overdue_run"], self.worker_id, run_id, message)
 
     async def release(self, executor: int | None, *, use_up: bool) -> list[Released]:
-        """Gives back what an executor that is gone held; without a number, what any held."""
+        """Gives back what an executor that is gone held; without a number, what any held. Returns the runs."""
+        await self._pool.execute(SQL["release_state_requests"], self.worker_id, executor)
         rows = await self._pool.fetch(SQL["release_runs"], self.worker_id, executor, use_up)
         return [Released(row["run_id"], row["graph_id"]) for row in rows]
 

@@ -31,6 +31,12 @@ SELECT r.run_id, release_run(r.run_id, r.claim, $3, interval '0') AS graph_id
 FROM runs r
 WHERE r.worker_id = $1 AND r.status = 'running' AND ($2::int IS NULL OR r.executor = $2)
 
+-- name: release_state_requests
+-- An update is given back as well: it has written nothing unless it has ended.
+-- $1 worker, $2 executor or NULL for all
+UPDATE state_requests SET status = 'pending', worker_id = NULL, executor = NULL
+WHERE worker_id = $1 AND status = 'running' AND ($2::int IS NULL OR executor = $2)
+
 -- name: unregister_worker
 -- $1 worker
 DELETE FROM workers WHERE worker_id = $1

@@ -20,15 +20,19 @@ from langgraph.store.base import (
     validate_op_namespace,
 )
 
+from runwire.core.expiry import Expiry
+from runwire.core.ids import DEFAULT_TENANT
 from runwire.core.jsons import dumps
 from runwire.core.postgres import Pool
+from runwire.core.settings import Settings
 from runwire.core.sql import load
+from runwire.core.store_items import SQL as SHARED
+from runwire.core.store_items import namespace_text
 from runwire.worker.checkpoint_bridge import LoopBridge
 from runwire.worker.checkpoint_pool import RetryingPool
-from runwire.worker.checkpoint_threads import DEFAULT_TENANT
-from runwire.worker.store_queries import conditions, namespace_patterns, namespace_text
+from runwire.worker.store_queries import conditions, namespace_patterns
 
-SQL = load(__file__)
+SQL = {name: text.format(**SHARED) for name, text in load(__file__).items()}
 
 
 class RunwireStore(BaseStore):
@@ -77,7 +81,7 @@ class RunwireStore(BaseStore):
 
     async def sweep_expired(self, limit: int = 1000) -> int:
         """Remove up to `limit` items past their time, of every tenant; returns how many were removed."""
-        return int(await self._pool.value(SQL["sweep_expired"], limit))
+        return int(await self._pool.value(SHARED["sweep_expired"], limit))
 
     async def _get(self, gets: dict[int, GetOp], results: list[Result]) -> None:
         places = list(gets)
@@ -121,6 +125,12 @@ class RunwireStore(BaseStore):
             [op.ttl for _, op in stored],
             *_columns(removed),
         )
+
+
+def item_ttl(settings: Settings) -> TTLConfig:
+    """How long the items of graphs live, as the langgraph.json says. Raises InvalidExpiry."""
+    items = Expiry.read(settings.graphs).items
+    return TTLConfig(default_ttl=items.default_ttl, refresh_on_read=items.refresh_on_read)
 
 
 def _check(op: Op) -> None:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from langgraph.store.base import MatchCondition
 
 from runwire.core.jsons import dumps
+from runwire.core.store_items import prefix_pattern, suffix_pattern
 
 _OPERATORS = frozenset({"$eq", "$ne", "$gt", "$gte", "$lt", "$lte"})
 _CONTAINS = "$contains"
-
-
-def namespace_text(namespace: Iterable[str]) -> str:
-    """A namespace as the prefix column has it."""
-    return ".".join(namespace)
 
 
 def conditions(filter: Mapping[str, Any] | None) -> tuple[list[str], list[str], list[str]]:
@@ -53,9 +48,8 @@ def namespace_patterns(matches: Iterable[MatchCondition]) -> list[str]:
 
 
 def _pattern(match: MatchCondition) -> str:
-    labels = r"\.".join("[^.]+" if label == "*" else re.escape(label) for label in match.path)
     if match.match_type == "prefix":
-        return rf"^{labels}(\.|$)"
+        return prefix_pattern(match.path)
     if match.match_type == "suffix":
-        return rf"(^|\.){labels}$"
+        return suffix_pattern(match.path)
     raise ValueError(f"unknown namespace match {match.match_type!r}: prefix or suffix")

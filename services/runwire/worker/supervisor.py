@@ -61,6 +61,7 @@ class Supervisor:
         self._executors: dict[int, ExecutorProcess] = {}
         self._numbers = iter(range(1, sys.maxsize))
         self._registered = False
+        self._draining = False
 
     async def is_ready(self) -> bool:
         """Whether it is registered and has executors."""
@@ -109,7 +110,7 @@ class Supervisor:
                 str(number),
                 *(["--publish"] if publishes else []),
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, **_environment(self._settings), LINK_VARIABLE: str(theirs.fileno())},
+                env={**os.environ, **self._settings.variables(), LINK_VARIABLE: str(theirs.fileno())},
             )
         executor = ExecutorProcess(number, process, link)
         self._executors[number] = executor
@@ -127,7 +128,7 @@ class Supervisor:
             executor.answered = time.monotonic()
         await executor.process.wait()
         executor.link.close()
-        if self._executors.pop(executor.number, None) is None:
+        if self._executors.pop(executor.number, None) is None or self._draining:
             return
         _log.warning("executor gone", extra={"action": "executor_gone", "code": executor.process.returncode})
         await self._give_back(executor, life)
@@ -167,7 +168,7 @@ class Supervisor:
             began = time.monotonic()
             try:
                 async with asyncio.timeout(max(0.05, limit - (began - renewed))):
-                    overdue = await life.beat()
+                    overdue = await life.beat(draining=self._draining)
             except Exception as error:
                 if not is_transient(error):
                     raise
@@ -220,9 +221,10 @@ class Supervisor:
             await asyncio.Event().wait()
 
     async def _drain(self, life: Registration, beats: asyncio.Task[None]) -> None:
+        self._draining = True
         with suppress(Exception):
             await life.beat(draining=True)
-        executors, self._executors = dict(self._executors), {}
+        executors = dict(self._executors)
         for executor in executors.values():
             executor.link.send("drain")
         limit = self._settings.drain_timeout + self._settings.cancel_grace
@@ -247,12 +249,6 @@ class Supervisor:
         for executor in executors.values():
             await executor.process.wait()
             executor.link.close()
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    """The settings as variables, so that executors see what this process was given, however it was given."""
-    values = settings.model_dump(mode="json")
-    return {f"RUNWIRE_{name.upper()}": str(value) for name, value in values.items()}
 
 
 @asynccontextmanager

@@ -1,41 +1,44 @@
-"""The state lane: reads of threads' states, which need the graph, in slots that busy runs do not take."""
+"""The state lane: what needs a graph but is no run, in slots that busy runs do not take."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
+from functools import partial
 from uuid import UUID
 
-import asyncpg
-from langgraph.types import StateSnapshot
-
-from runwire.api.dispatch.v1.thread_state_pb2 import GetThreadStateResponse, StateTask, ThreadState
 from runwire.core.bus import Bus
-from runwire.core.postgres import Pool, is_transient
+from runwire.core.postgres import Pool, is_transient, persistently
 from runwire.core.settings import Settings
 from runwire.core.sql import load
 from runwire.worker.checkpoint import RunwireSaver
-from runwire.worker.chunks import checkpoint_ref
-from runwire.worker.events import interrupt_message, json_message
+from runwire.worker.fence import StorageUnavailable
 from runwire.worker.graphs import Graphs
-from runwire.worker.store import RunwireStore
+from runwire.worker.store import RunwireStore, item_ttl
+from runwire.worker.thread_state_reads import get_state, list_history
+from runwire.worker.thread_state_requests import ClaimedRequest, RequestRefused
+from runwire.worker.thread_state_updates import SQL as UPDATES
+from runwire.worker.thread_state_updates import StaleRequest, Update
 
 _log = logging.getLogger(__name__)
 
 SQL = load(__file__)
 
+_READS = {"get": get_state, "history": list_history}
+_ANSWER_SECONDS = 20.0
+_AGAIN_SECONDS = 0.2
+
 
 class StateLane:
     """Answers thread state requests, a few at a time."""
 
-    def __init__(self, settings: Settings, worker_id: UUID, graphs: Graphs, pool: Pool, bus: Bus) -> None:
+    def __init__(self, settings: Settings, worker_id: UUID, number: int, graphs: Graphs, pool: Pool, bus: Bus) -> None:
         self._worker_id = worker_id
+        self._executor = number
         self._graphs = graphs
         self._pool = pool
         self._bus = bus
+        self._item_ttl = item_ttl(settings)
         self._free = asyncio.Semaphore(settings.state_slots)
         self._poll_interval = settings.poll_interval.total_seconds()
         self._draining = asyncio.Event()
@@ -49,9 +52,9 @@ class StateLane:
                 stopping = answering.create_task(self._draining.wait())
                 while not self._draining.is_set():
                     await self._free.acquire()
-                    request = await self._claim()
-                    if request is not None:
-                        answering.create_task(self._answer(request))
+                    claimed = await self._claim()
+                    if claimed is not None:
+                        answering.create_task(self._answer(claimed))
                         continue
                     self._free.release()
                     popping = asyncio.create_task(waiter.pop(lists, self._poll_interval))
@@ -68,64 +71,84 @@ class StateLane:
         """Takes no more; what has begun is answered."""
         self._draining.set()
 
-    async def _claim(self) -> asyncpg.Record | None:
+    async def _claim(self) -> ClaimedRequest | None:
         try:
-            return await self._pool.fetchrow(SQL["claim_state_request"], self._worker_id, self._graphs.ids)
+            row = await self._pool.fetchrow(
+                SQL["claim_state_request"], self._worker_id, self._executor, self._graphs.ids
+            )
         except Exception as error:
             if not is_transient(error):
                 raise
             await asyncio.sleep(0.2)
             return None
+        return ClaimedRequest(**row) if row is not None else None
 
-    async def _answer(self, request: asyncpg.Record) -> None:
+    async def _answer(self, claimed: ClaimedRequest) -> None:
         try:
-            response = await self._read(request)
-            await self._pool.execute(SQL["answer_state_request"], request["request_id"], response, None, None)
+            async with asyncio.timeout(claimed.patience.total_seconds()):
+                await self._try(claimed)
+        except TimeoutError:
+            # Nobody waits any more; the asker or the clockwork removes the request.
+            _log.warning("state request took too long", extra=_words("state_late", claimed))
         except Exception as error:
-            _log.exception("state request failed", extra={"action": "state_failed", "thread_id": request["thread_id"]})
             if not is_transient(error):
-                refusal = ("INTERNAL", type(error).__name__)
-                await self._pool.execute(SQL["answer_state_request"], request["request_id"], None, *refusal)
+                raise
+            _log.warning("state request not answered", extra=_words("state_unanswered", claimed))
         finally:
             self._free.release()
-            await self._bus.publish([(self._bus.keys.done(request["request_id"]), b"1")])
+            await self._bus.publish([(self._bus.keys.done(claimed.request_id), b"1")])
 
-    async def _read(self, request: asyncpg.Record) -> bytes:
-        config: Any = {"configurable": {"thread_id": request["thread_id"]}, "metadata": {}}
-        saver = RunwireSaver(self._pool, tenant=request["tenant"])
-        store = RunwireStore(self._pool, tenant=request["tenant"])
-        async with self._graphs.made(request["graph_id"], config, saver, store) as graph:
-            snapshot = await graph.aget_state(config)
-        return GetThreadStateResponse(state=state_message(snapshot)).SerializeToString()
+    async def _try(self, claimed: ClaimedRequest) -> None:
+        try:
+            if claimed.kind == "update":
+                await self._update(claimed)
+            else:
+                await self._end(claimed, await self._read(claimed))
+        except RequestRefused as refusal:
+            await self._end(claimed, reason=refusal.reason, text=refusal.text)
+        except StaleRequest:
+            _log.warning("state update given up: the request is not ours", extra=_words("state_stale", claimed))
+        except StorageUnavailable:
+            await asyncio.sleep(_AGAIN_SECONDS)
+            await self._release(claimed)
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            _log.exception("state request failed", extra=_words("state_failed", claimed))
+            await self._end(claimed, reason="INTERNAL", text=type(error).__name__)
+
+    async def _read(self, claimed: ClaimedRequest) -> bytes:
+        saver = RunwireSaver(self._pool, tenant=claimed.tenant)
+        async with self._graphs.made(claimed.graph_id, claimed.config(), saver, self._store(claimed)) as graph:
+            answer = await _READS[claimed.kind](graph, claimed)
+        return answer.SerializeToString()
+
+    async def _update(self, claimed: ClaimedRequest) -> None:
+        promoted = await Update(claimed, self._graphs, self._pool, self._store(claimed)).make()
+        await self._wake_next(claimed, promoted)
+
+    async def _end(
+        self, claimed: ClaimedRequest, response: bytes | None = None, reason: str | None = None, text: str | None = None
+    ) -> None:
+        statement = UPDATES["end_update"] if claimed.kind == "update" else SQL["answer_state_request"]
+        values = (claimed.request_id, claimed.claim, response, reason, text)
+        ended = await persistently(_ANSWER_SECONDS, partial(self._pool.fetchrow, statement, *values))
+        if ended is not None:
+            await self._wake_next(claimed, ended["promoted_graph_id"])
+
+    async def _wake_next(self, claimed: ClaimedRequest, promoted_graph_id: str | None) -> None:
+        """An update's end lets the thread's next update, or its next run, begin."""
+        if promoted_graph_id is not None:
+            await self._bus.wake([promoted_graph_id])
+        else:
+            await self._bus.wake_for_state(claimed.graph_id)
+
+    async def _release(self, claimed: ClaimedRequest) -> None:
+        await persistently(
+            _ANSWER_SECONDS, self._pool.execute, SQL["release_state_request"], claimed.request_id, claimed.claim
+        )
+
+    def _store(self, claimed: ClaimedRequest) -> RunwireStore:
+        return RunwireStore(self._pool, tenant=claimed.tenant, ttl=self._item_ttl)
 
 
-def state_message(snapshot: StateSnapshot) -> ThreadState:
-    """LangGraph's snapshot as a ThreadState."""
-    state = ThreadState(
-        next=snapshot.next,
-        tasks=[_task_message(task) for task in snapshot.tasks],
-        interrupts=[interrupt_message(interrupt) for interrupt in snapshot.interrupts],
-    )
-    if ref := checkpoint_ref(snapshot.config):
-        state.checkpoint.CopyFrom(ref)
-        state.values.CopyFrom(json_message(snapshot.values))
-        state.metadata.CopyFrom(json_message(snapshot.metadata))
-    if parent := checkpoint_ref(snapshot.parent_config):
-        state.parent_checkpoint.CopyFrom(parent)
-    if snapshot.created_at:
-        state.create_time.FromDatetime(datetime.fromisoformat(snapshot.created_at))
-    return state
-
-
-def _task_message(task: Any) -> StateTask:
-    message = StateTask(
-        task_id=task.id,
-        node=task.name,
-        error=str(task.error or ""),
-        interrupts=[interrupt_message(interrupt) for interrupt in task.interrupts],
-    )
-    if task.result is not None:
-        message.result.CopyFrom(json_message(task.result))
-    if isinstance(task.state, Mapping) and (ref := checkpoint_ref(task.state)):
-        message.checkpoint.CopyFrom(ref)
-    return message
+def _words(action: str, claimed: ClaimedRequest) -> dict[str, str]:
+    return {"action": action, "thread_id": claimed.thread_id, "kind": claimed.kind}

@@ -1,17 +1,38 @@
 -- name: claim_state_request
--- $1 worker, $2 graphs
+-- Of a thread's updates, only the one that was asked for first can be claimed. The thread's last run says which config the
+-- graph is made with. A request that took the process of its third claim with it is left until nobody waits for it.
+-- $1 worker, $2 executor, $3 graphs
 UPDATE state_requests s
-SET status = 'running', worker_id = $1
+SET status = 'running', worker_id = $1, executor = $2, claim = s.claim + 1
 WHERE s.request_id = (
-    SELECT request_id FROM state_requests
-    WHERE status = 'pending' AND graph_id = ANY ($2::text[]) AND deadline_at > now()
-    ORDER BY created_at
+    SELECT p.request_id FROM state_requests p
+    WHERE p.status = 'pending' AND p.graph_id = ANY ($3::text[]) AND p.deadline_at > now() AND p.claim < 3
+    AND (
+        p.kind <> 'update' OR NOT EXISTS (
+            SELECT 1 FROM state_requests o
+            WHERE o.tenant = p.tenant AND o.thread_id = p.thread_id AND o.kind = 'update' AND o.status <> 'done'
+            AND (o.created_at, o.request_id) < (p.created_at, p.request_id)
+        )
+    )
+    ORDER BY p.created_at
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 )
-RETURNING s.request_id, s.tenant, s.thread_id, s.graph_id, s.kind, s.request
+RETURNING s.request_id, s.claim, s.tenant, s.thread_id, s.graph_id, s.kind, s.request, s.deadline_at - now() AS patience,
+    (
+        SELECT r.request FROM runs r
+        WHERE r.tenant = s.tenant AND r.thread_id = s.thread_id AND r.graph_id = s.graph_id
+        ORDER BY r.created_at DESC, r.run_id DESC
+        LIMIT 1
+    ) AS last_run_request
 
 -- name: answer_state_request
--- $1 request, $2 response, $3 error reason, $4 error message
-UPDATE state_requests SET status = 'done', response = $2, error_reason = $3, error_message = $4
-WHERE request_id = $1 AND status = 'running'
+-- $1 request, $2 claim, $3 response, $4 error reason, $5 error message
+UPDATE state_requests SET status = 'done', response = $3, error_reason = $4, error_message = $5
+WHERE request_id = $1 AND claim = $2 AND status = 'running'
+
+-- name: release_state_request
+-- For another try, by this worker or another one.
+-- $1 request, $2 claim
+UPDATE state_requests SET status = 'pending', worker_id = NULL, executor = NULL
+WHERE request_id = $1 AND claim = $2 AND status = 'running'

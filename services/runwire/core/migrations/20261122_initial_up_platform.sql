@@ -99,7 +99,7 @@ CREATE TABLE runs (
     multitask_strategy text NOT NULL DEFAULT 'enqueue' CHECK (
         multitask_strategy IN ('enqueue', 'reject', 'interrupt', 'rollback')
     ),
-    -- The head of its thread's queue: what a worker may claim once it is due.
+    -- It is its thread's turn: what a worker may claim once it is due.
     ready boolean NOT NULL DEFAULT false,
     due_at timestamptz NOT NULL,
     -- The order of creation; it settles ties of due_at.
@@ -127,6 +127,8 @@ CREATE TABLE runs (
     error_type text,
     error_message text,
     cron_id text,
+    -- A serialized runwire.api.dispatch.v1.Webhook: whom to tell that the run has ended.
+    webhook bytea,
     created_at timestamptz NOT NULL,
     started_at timestamptz,
     finished_at timestamptz,

@@ -2,7 +2,7 @@
 -- decision is one transaction and one round trip. Inside, statements run one after another and each sees what was
 -- committed before it, so a lock that is taken first makes the reads after it current.
 --
--- Locks are always taken in this order: worker, thread, run.
+-- Locks are always taken in this order: worker, thread, run; those of several threads in the bytewise order of their ids.
 
 -- The column of the checkpoint tables that a thread's rows carry. Tenants other than the default have theirs apart.
 CREATE FUNCTION checkpoint_thread(p_tenant text, p_thread_id text, p_run_id uuid) RETURNS text
@@ -10,22 +10,54 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN p_tenant = 'default' THEN '' ELSE p_tenant || '/' END || COALESCE(p_thread_id, p_run_id::text)
 $$;
 
--- Makes the next pending run of a thread claimable, unless one is running or ready already. The caller holds the thread's lock.
--- Returns the run's graph, or NULL when there is nothing to wake a worker for.
+-- Gives a thread's turn to the run that is due first: it becomes ready, which is to say claimable once it is due. A run that
+-- is running keeps the turn, and so does one that a worker has begun before: what comes next builds on its checkpoints.
+-- An update of the thread's state that has not ended keeps it from all of them. The caller holds the thread's lock. Returns the
+-- graph of a run that has got the turn just now, or NULL: there is nothing to wake a worker for.
+CREATE FUNCTION pass_turn_on(p_tenant text, p_thread_id text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    holder record;
+    following uuid;
+    promoted_graph_id text;
+BEGIN
+    -- One statement: a claim, which does not wait for the thread's lock, makes the one that is ready the one that runs.
+    SELECT h.run_id, h.keeps INTO holder
+    FROM (
+        SELECT r.run_id, true AS keeps FROM runs r
+        WHERE r.tenant = p_tenant AND r.thread_id = p_thread_id AND r.status = 'running'
+        UNION ALL
+        SELECT r.run_id, r.claim > 0 FROM runs r
+        WHERE r.tenant = p_tenant AND r.thread_id = p_thread_id AND r.ready
+    ) h;
+    IF holder.keeps OR EXISTS (
+        SELECT 1 FROM state_requests s
+        WHERE s.tenant = p_tenant AND s.thread_id = p_thread_id AND s.kind = 'update' AND s.status <> 'done'
+    ) THEN
+        RETURN NULL;
+    END IF;
+    SELECT r.run_id INTO following FROM runs r
+    WHERE r.tenant = p_tenant AND r.thread_id = p_thread_id AND r.status = 'pending'
+    ORDER BY r.due_at, r.position
+    LIMIT 1;
+    IF following IS NULL OR following = holder.run_id THEN
+        RETURN NULL;
+    END IF;
+    IF holder.run_id IS NOT NULL THEN
+        UPDATE runs SET ready = false WHERE run_id = holder.run_id AND ready;
+        IF NOT FOUND THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    UPDATE runs SET ready = true WHERE run_id = following RETURNING graph_id INTO promoted_graph_id;
+    RETURN promoted_graph_id;
+END
+$$;
+
+-- For a thread of which no run has the turn.
 CREATE FUNCTION promote_next_run(p_tenant text, p_thread_id text) RETURNS text
 LANGUAGE sql AS $$
-    UPDATE runs SET ready = true
-    WHERE run_id = (
-        SELECT run_id FROM runs
-        WHERE tenant = p_tenant AND thread_id = p_thread_id AND status = 'pending'
-        ORDER BY due_at, position
-        LIMIT 1
-    )
-    AND NOT ready
-    AND NOT EXISTS (
-        SELECT 1 FROM runs WHERE tenant = p_tenant AND thread_id = p_thread_id AND status = 'running'
-    )
-    RETURNING graph_id
+    SELECT pass_turn_on(p_tenant, p_thread_id)
 $$;
 
 -- Removes what a run has written to its thread's checkpoints, and puts back what it replaced. The run is the newest of its
@@ -68,19 +100,88 @@ LANGUAGE sql AS $$
     DELETE FROM checkpoints WHERE thread_id = p_checkpoint_thread;
 $$;
 
--- Stores a run. outcome: 'created', 'exists' (same id, same request), 'id_reused', 'thread_not_found', 'thread_busy',
--- 'assistant_changed' (p_assistant_version is not the latest any more: read the assistant again).
+-- Ends a cancelled run that nobody executes any more, and passes nothing on. The caller holds the locks of its thread and of
+-- the run.
+CREATE FUNCTION end_cancelled_row(p_run runs, p_action text, p_moment timestamptz) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_action = 'rollback' THEN
+        IF p_run.claim > 0 THEN
+            PERFORM delete_checkpoints_of_run(p_run.tenant, p_run.thread_id, p_run.run_id);
+        END IF;
+        DELETE FROM runs WHERE run_id = p_run.run_id;
+    ELSE
+        UPDATE runs
+        SET status = 'cancelled', ready = false, worker_id = NULL, executor = NULL, finished_at = p_moment,
+            cancel_action = NULL
+        WHERE run_id = p_run.run_id;
+    END IF;
+END
+$$;
+
+-- Ends a cancelled run that nobody executes any more. The caller holds the locks of its thread and of the run.
+-- Returns the graph of the thread's next run, or NULL.
+CREATE FUNCTION end_cancelled_run(p_run runs, p_action text) RETURNS text
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM end_cancelled_row(p_run, p_action, clock_timestamp());
+    IF p_run.thread_id IS NULL THEN
+        PERFORM delete_checkpoints_of_thread(checkpoint_thread(p_run.tenant, NULL, p_run.run_id));
+        RETURN NULL;
+    END IF;
+    UPDATE threads SET updated_at = now() WHERE tenant = p_run.tenant AND thread_id = p_run.thread_id;
+    RETURN pass_turn_on(p_run.tenant, p_run.thread_id);
+END
+$$;
+
+-- Cancels all active runs of a thread for the sake of a new one. The pending ones have ended then; the one that runs, if
+-- any, is asked to stop. The caller holds the thread's lock and sees to the thread's turn.
+CREATE FUNCTION make_way(p_tenant text, p_thread_id text, p_run_id uuid, p_action text, p_moment timestamptz)
+RETURNS TABLE (ended uuid[], stopping_run_id uuid, stopping_worker_id uuid, stopping_action text)
+LANGUAGE plpgsql AS $$
+DECLARE
+    waiting runs;
+BEGIN
+    ended := '{}';
+    -- Pending ones first: what a claim takes meanwhile is among the running ones then. The newest goes first, so that each
+    -- is the last of its thread.
+    FOR waiting IN
+        SELECT r.* FROM runs r
+        WHERE r.tenant = p_tenant AND r.thread_id = p_thread_id AND r.status = 'pending' AND r.run_id <> p_run_id
+        ORDER BY r.due_at DESC, r.position DESC
+        FOR UPDATE
+    LOOP
+        PERFORM end_cancelled_row(waiting, p_action, p_moment);
+        ended := ended || waiting.run_id;
+    END LOOP;
+    UPDATE runs r
+    SET cancel_action = CASE WHEN r.cancel_action = 'rollback' THEN 'rollback' ELSE p_action END
+    WHERE r.tenant = p_tenant AND r.thread_id = p_thread_id AND r.status = 'running' AND r.run_id <> p_run_id
+    RETURNING r.run_id, r.worker_id, r.cancel_action INTO stopping_run_id, stopping_worker_id, stopping_action;
+    UPDATE threads SET updated_at = p_moment WHERE tenant = p_tenant AND thread_id = p_thread_id;
+    RETURN NEXT;
+END
+$$;
+
+-- Stores a run. outcome: 'created', 'exists' (same id, same request), 'id_reused', 'thread_not_found', 'checkpoint_not_found',
+-- 'thread_busy', 'assistant_changed' (p_assistant_version is not the latest any more: read the assistant again). Nothing is
+-- changed unless it is 'created'. For the strategies that cancel: `ended` are the pending runs that have ended here, and
+-- stopping_* says which run its worker has to stop; the new one is next then.
 CREATE FUNCTION create_run(
     p_run_id uuid, p_tenant text, p_thread_id text, p_create_thread boolean,
     p_assistant_id text, p_assistant_version integer, p_graph_id text,
     p_strategy text, p_delay interval, p_request bytea, p_digest bytea,
     p_base_metadata jsonb, p_metadata jsonb, p_event_log boolean, p_cron_id text,
-    p_run_timeout interval DEFAULT NULL
-) RETURNS TABLE (outcome text, run runs)
+    p_run_timeout interval DEFAULT NULL, p_webhook bytea DEFAULT NULL,
+    p_checkpoint_id text DEFAULT NULL, p_checkpoint_ns text DEFAULT ''
+) RETURNS TABLE (
+    outcome text, run runs, ended uuid[], stopping_run_id uuid, stopping_worker_id uuid, stopping_action text
+)
 LANGUAGE plpgsql AS $$
 DECLARE
     thread_metadata jsonb := '{}';
     busy boolean := false;
+    moment timestamptz;
 BEGIN
     SELECT r.* INTO run FROM runs r WHERE r.run_id = p_run_id;
     IF FOUND THEN
@@ -98,7 +199,8 @@ BEGIN
     END IF;
 
     IF p_thread_id IS NOT NULL THEN
-        IF p_create_thread THEN
+        -- A thread that is not there has no checkpoint to fork from.
+        IF p_create_thread AND p_checkpoint_id IS NULL THEN
             INSERT INTO threads (tenant, thread_id, metadata, graph_id, assistant_id)
             VALUES (
                 p_tenant, p_thread_id, jsonb_build_object('graph_id', p_graph_id, 'assistant_id', p_assistant_id),
@@ -109,7 +211,24 @@ BEGIN
         SELECT t.metadata INTO thread_metadata FROM threads t
         WHERE t.tenant = p_tenant AND t.thread_id = p_thread_id FOR UPDATE;
         IF NOT FOUND THEN
-            outcome := 'thread_not_found';
+            outcome := CASE WHEN p_create_thread AND p_checkpoint_id IS NOT NULL THEN 'checkpoint_not_found'
+                            ELSE 'thread_not_found' END;
+            RETURN NEXT;
+            RETURN;
+        END IF;
+        IF p_checkpoint_id IS NOT NULL AND NOT EXISTS (
+            SELECT 1 FROM checkpoints c
+            WHERE c.thread_id = checkpoint_thread(p_tenant, p_thread_id, p_run_id)
+            AND c.checkpoint_ns = p_checkpoint_ns AND c.checkpoint_id = p_checkpoint_id
+            -- What is about to be undone is as good as gone.
+            AND NOT EXISTS (
+                SELECT 1 FROM runs r
+                WHERE r.tenant = p_tenant AND r.thread_id = p_thread_id AND r.status IN ('pending', 'running')
+                AND r.run_id::text = c.metadata ->> 'run_id'
+                AND (p_strategy = 'rollback' OR r.cancel_action = 'rollback')
+            )
+        ) THEN
+            outcome := 'checkpoint_not_found';
             RETURN NEXT;
             RETURN;
         END IF;
@@ -132,53 +251,41 @@ BEGIN
     END IF;
 
     -- The clock is read behind the thread's lock, so that the order of creation is the order of the queue.
+    moment := clock_timestamp();
+    IF busy AND p_strategy IN ('interrupt', 'rollback') THEN
+        SELECT w.ended, w.stopping_run_id, w.stopping_worker_id, w.stopping_action
+        INTO ended, stopping_run_id, stopping_worker_id, stopping_action
+        FROM make_way(p_tenant, p_thread_id, p_run_id, p_strategy, moment) w;
+        busy := stopping_run_id IS NOT NULL;
+    END IF;
     INSERT INTO runs AS r (
         run_id, tenant, thread_id, assistant_id, assistant_version, graph_id, multitask_strategy, ready,
-        created_at, due_at, request, request_digest, metadata, event_log, cron_id, run_timeout
+        created_at, due_at, request, request_digest, metadata, event_log, cron_id, run_timeout, webhook
     )
     VALUES (
         p_run_id, p_tenant, p_thread_id, p_assistant_id, p_assistant_version, p_graph_id, p_strategy, NOT busy,
-        clock_timestamp(), clock_timestamp() + p_delay, p_request, p_digest,
-        p_base_metadata || thread_metadata || p_metadata, p_event_log, p_cron_id, p_run_timeout
+        moment, moment + p_delay, p_request, p_digest,
+        p_base_metadata || thread_metadata || p_metadata, p_event_log, p_cron_id, p_run_timeout, p_webhook
     )
     ON CONFLICT (run_id) DO NOTHING
     RETURNING r.* INTO run;
-    IF FOUND THEN
-        outcome := 'created';
-    ELSE
-        SELECT r.* INTO run FROM runs r WHERE r.run_id = p_run_id;
-        outcome := CASE WHEN run.tenant = p_tenant AND run.request_digest = p_digest THEN 'exists' ELSE 'id_reused' END;
+    IF NOT FOUND THEN
+        -- Another call with this id came first. This one is undone, and finds the run when it is made again.
+        RAISE EXCEPTION 'run % was created at the same time', p_run_id USING ERRCODE = 'serialization_failure';
     END IF;
+    -- The run that had the turn may be due later than this one.
+    IF busy AND pass_turn_on(p_tenant, p_thread_id) IS NOT NULL THEN
+        run.ready := true;
+    END IF;
+    outcome := 'created';
     RETURN NEXT;
 END
 $$;
 
--- Ends a cancelled run that nobody executes any more. The caller holds the locks of its thread and of the run.
--- Returns the graph of the thread's next run, or NULL.
-CREATE FUNCTION end_cancelled_run(p_run runs, p_action text) RETURNS text
-LANGUAGE plpgsql AS $$
-BEGIN
-    IF p_action = 'rollback' THEN
-        PERFORM delete_checkpoints_of_run(p_run.tenant, p_run.thread_id, p_run.run_id);
-        DELETE FROM runs WHERE run_id = p_run.run_id;
-    ELSE
-        UPDATE runs
-        SET status = 'cancelled', ready = false, worker_id = NULL, executor = NULL, finished_at = clock_timestamp(),
-            cancel_action = NULL
-        WHERE run_id = p_run.run_id;
-    END IF;
-    IF p_run.thread_id IS NULL THEN
-        PERFORM delete_checkpoints_of_thread(checkpoint_thread(p_run.tenant, NULL, p_run.run_id));
-        RETURN NULL;
-    END IF;
-    UPDATE threads SET updated_at = now() WHERE tenant = p_run.tenant AND thread_id = p_run.thread_id;
-    RETURN promote_next_run(p_run.tenant, p_run.thread_id);
-END
-$$;
-
 -- Asks for a run's end. outcome: 'not_found', 'ended' (it had ended before), 'cancelled' (it was pending: it has ended here),
--- 'requested' (its worker has to stop it). A rollback overrides an interrupt that was asked for before.
-CREATE FUNCTION cancel_run(p_tenant text, p_run_id uuid, p_action text)
+-- 'requested' (its worker has to stop it), 'other_status' (it is active, but not in p_status: nothing was changed). A rollback
+-- overrides an interrupt that was asked for before.
+CREATE FUNCTION cancel_run(p_tenant text, p_run_id uuid, p_action text, p_status text DEFAULT NULL)
 RETURNS TABLE (outcome text, run runs, promoted_graph_id text)
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -194,10 +301,15 @@ BEGIN
     SELECT r.* INTO run FROM runs r WHERE r.tenant = p_tenant AND r.run_id = p_run_id FOR UPDATE;
     IF NOT FOUND THEN
         outcome := 'not_found';
+    ELSIF run.status IN ('pending', 'running') AND run.status <> p_status THEN
+        outcome := 'other_status';
     ELSIF run.status = 'pending' THEN
         promoted_graph_id := end_cancelled_run(run, p_action);
         run.status := 'cancelled';
-        run.finished_at := clock_timestamp();
+        -- A run that was rolled back has no row any more; its answer is the last that is heard of it.
+        run.finished_at := COALESCE(
+            (SELECT r.finished_at FROM runs r WHERE r.run_id = p_run_id), clock_timestamp()
+        );
         outcome := 'cancelled';
     ELSIF run.status = 'running' THEN
         UPDATE runs r
@@ -250,7 +362,9 @@ BEGIN
 
     IF p_events IS NOT NULL THEN
         INSERT INTO run_events (run_id, claim, first_seq, last_seq, events)
-        VALUES (p_run_id, p_claim, p_first_seq, p_last_seq, p_events);
+        VALUES (p_run_id, p_claim, p_first_seq, p_last_seq, p_events)
+        -- What was logged without its writer hearing of it is part of these.
+        ON CONFLICT (run_id, claim, first_seq) DO UPDATE SET last_seq = EXCLUDED.last_seq, events = EXCLUDED.events;
     END IF;
     UPDATE runs r
     SET status = p_status, worker_id = NULL, executor = NULL, finished_at = clock_timestamp(), cancel_action = NULL,
@@ -266,7 +380,7 @@ BEGIN
             state_updated_at = CASE WHEN COALESCE(p_values, p_output::jsonb) IS NULL THEN t.state_updated_at
                                     ELSE clock_timestamp() END
         WHERE t.tenant = p_tenant AND t.thread_id = p_thread_id;
-        promoted_graph_id := promote_next_run(p_tenant, p_thread_id);
+        promoted_graph_id := pass_turn_on(p_tenant, p_thread_id);
     ELSIF NOT p_keep_checkpoints THEN
         PERFORM delete_checkpoints_of_thread(checkpoint_thread(p_tenant, NULL, p_run_id));
     END IF;
@@ -321,12 +435,15 @@ BEGIN
             )
             RETURNING w.worker_id
         )
-        SELECT r.run_id, r.claim FROM runs r JOIN dead USING (worker_id) WHERE r.status = 'running'
+        SELECT r.run_id, r.claim, r.thread_id COLLATE "C" AS thread_id
+        FROM runs r JOIN dead USING (worker_id) WHERE r.status = 'running'
         UNION ALL
         -- A run whose owner has no row at all: its worker was reaped while it claimed.
-        SELECT r.run_id, r.claim FROM runs r
+        SELECT r.run_id, r.claim, r.thread_id FROM runs r
         WHERE r.status = 'running'
         AND NOT EXISTS (SELECT 1 FROM workers w WHERE w.worker_id = r.worker_id)
+        -- Whoever locks several threads does it in this order.
+        ORDER BY thread_id
     LOOP
         run_id := held.run_id;
         graph_id := release_run(held.run_id, held.claim, true, interval '0');

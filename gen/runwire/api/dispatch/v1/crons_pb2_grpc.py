@@ -106,7 +106,7 @@ class CronsServiceServicer(object):
     def UpdateCron(self, request, context):
         """Changes a cron; an unset field stays as it is. A new schedule or time zone sets the next tick anew.
 
-        Errors: INVALID_ARGUMENT; NOT_FOUND CRON_NOT_FOUND.
+        Errors: INVALID_ARGUMENT; NOT_FOUND CRON_NOT_FOUND, ASSISTANT_NOT_FOUND, THREAD_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

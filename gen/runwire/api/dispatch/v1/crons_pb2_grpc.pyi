@@ -50,7 +50,7 @@ class CronsServiceStub:
     UpdateCron: _grpc.UnaryUnaryMultiCallable[_crons_pb2.UpdateCronRequest, _crons_pb2.UpdateCronResponse]
     """Changes a cron; an unset field stays as it is. A new schedule or time zone sets the next tick anew.
 
-    Errors: INVALID_ARGUMENT; NOT_FOUND CRON_NOT_FOUND.
+    Errors: INVALID_ARGUMENT; NOT_FOUND CRON_NOT_FOUND, ASSISTANT_NOT_FOUND, THREAD_NOT_FOUND.
     """
     DeleteCron: _grpc.UnaryUnaryMultiCallable[_crons_pb2.DeleteCronRequest, _crons_pb2.DeleteCronResponse]
     """Deletes a cron. Runs that it has created stay. Deleting one that does not exist is NOT_FOUND.
@@ -80,7 +80,7 @@ class CronsServiceAsyncStub(CronsServiceStub):
     UpdateCron: _aio.UnaryUnaryMultiCallable[_crons_pb2.UpdateCronRequest, _crons_pb2.UpdateCronResponse]  # type: ignore[assignment]
     """Changes a cron; an unset field stays as it is. A new schedule or time zone sets the next tick anew.
 
-    Errors: INVALID_ARGUMENT; NOT_FOUND CRON_NOT_FOUND.
+    Errors: INVALID_ARGUMENT; NOT_FOUND CRON_NOT_FOUND, ASSISTANT_NOT_FOUND, THREAD_NOT_FOUND.
     """
     DeleteCron: _aio.UnaryUnaryMultiCallable[_crons_pb2.DeleteCronRequest, _crons_pb2.DeleteCronResponse]  # type: ignore[assignment]
     """Deletes a cron. Runs that it has created stay. Deleting one that does not exist is NOT_FOUND.
@@ -132,7 +132,7 @@ class CronsServiceServicer:
     ) -> _typing.Union[_crons_pb2.UpdateCronResponse, _abc.Awaitable[_crons_pb2.UpdateCronResponse]]:
         """Changes a cron; an unset field stays as it is. A new schedule or time zone sets the next tick anew.
 
-        Errors: INVALID_ARGUMENT; NOT_FOUND CRON_NOT_FOUND.
+        Errors: INVALID_ARGUMENT; NOT_FOUND CRON_NOT_FOUND, ASSISTANT_NOT_FOUND, THREAD_NOT_FOUND.
         """
 
     def DeleteCron(

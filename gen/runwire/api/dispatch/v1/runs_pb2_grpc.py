@@ -92,6 +92,8 @@ class RunsServiceServicer(object):
 
         Idempotent by `run_id`: the same id with the same request is the same run, and is returned as it is now.
 
+        A refused call changes nothing: it makes no thread and cancels no run.
+
         Errors: INVALID_ARGUMENT; NOT_FOUND ASSISTANT_NOT_FOUND, THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND; ALREADY_EXISTS ID_REUSED
         (same run_id, another request); FAILED_PRECONDITION THREAD_BUSY (strategy REJECT); RESOURCE_EXHAUSTED QUOTA_EXCEEDED;
         UNAVAILABLE DATABASE_UNAVAILABLE (call again with the same run_id).
@@ -101,9 +103,11 @@ class RunsServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def BatchCreateRuns(self, request, context):
-        """Creates 1 to 100 runs in one transaction: all of them or none.
+        """Creates 1 to 100 runs in one transaction: all of them or none. Runs of one thread are created in the order of the
+        requests, and a strategy that rejects or cancels sees those before it: they come back CANCELLED then.
 
-        Errors: as CreateRun; fields are named by their index, for example "requests[3].input".
+        Errors: as CreateRun; fields are named by their index, for example "requests[3].input", and so is the run that is
+        refused: ErrorInfo's metadata has its `index`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,7 +150,7 @@ class RunsServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def BatchCancelRuns(self, request, context):
-        """Cancels many runs in one transaction: by ids, or by thread or status.
+        """Cancels many runs in one transaction: by ids, or by thread, by status, or by both. Each as CancelRun does.
 
         Errors: INVALID_ARGUMENT (no filter at all is refused). Ids that do not exist are left out of the answer.
         """

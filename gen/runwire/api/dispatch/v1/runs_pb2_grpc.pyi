@@ -39,14 +39,18 @@ class RunsServiceStub:
 
     Idempotent by `run_id`: the same id with the same request is the same run, and is returned as it is now.
 
+    A refused call changes nothing: it makes no thread and cancels no run.
+
     Errors: INVALID_ARGUMENT; NOT_FOUND ASSISTANT_NOT_FOUND, THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND; ALREADY_EXISTS ID_REUSED
     (same run_id, another request); FAILED_PRECONDITION THREAD_BUSY (strategy REJECT); RESOURCE_EXHAUSTED QUOTA_EXCEEDED;
     UNAVAILABLE DATABASE_UNAVAILABLE (call again with the same run_id).
     """
     BatchCreateRuns: _grpc.UnaryUnaryMultiCallable[_runs_pb2.BatchCreateRunsRequest, _runs_pb2.BatchCreateRunsResponse]
-    """Creates 1 to 100 runs in one transaction: all of them or none.
+    """Creates 1 to 100 runs in one transaction: all of them or none. Runs of one thread are created in the order of the
+    requests, and a strategy that rejects or cancels sees those before it: they come back CANCELLED then.
 
-    Errors: as CreateRun; fields are named by their index, for example "requests[3].input".
+    Errors: as CreateRun; fields are named by their index, for example "requests[3].input", and so is the run that is
+    refused: ErrorInfo's metadata has its `index`.
     """
     GetRun: _grpc.UnaryUnaryMultiCallable[_runs_pb2.GetRunRequest, _runs_pb2.GetRunResponse]
     """Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND."""
@@ -68,7 +72,7 @@ class RunsServiceStub:
     Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND.
     """
     BatchCancelRuns: _grpc.UnaryUnaryMultiCallable[_runs_pb2.BatchCancelRunsRequest, _runs_pb2.BatchCancelRunsResponse]
-    """Cancels many runs in one transaction: by ids, or by thread or status.
+    """Cancels many runs in one transaction: by ids, or by thread, by status, or by both. Each as CancelRun does.
 
     Errors: INVALID_ARGUMENT (no filter at all is refused). Ids that do not exist are left out of the answer.
     """
@@ -94,14 +98,18 @@ class RunsServiceAsyncStub(RunsServiceStub):
 
     Idempotent by `run_id`: the same id with the same request is the same run, and is returned as it is now.
 
+    A refused call changes nothing: it makes no thread and cancels no run.
+
     Errors: INVALID_ARGUMENT; NOT_FOUND ASSISTANT_NOT_FOUND, THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND; ALREADY_EXISTS ID_REUSED
     (same run_id, another request); FAILED_PRECONDITION THREAD_BUSY (strategy REJECT); RESOURCE_EXHAUSTED QUOTA_EXCEEDED;
     UNAVAILABLE DATABASE_UNAVAILABLE (call again with the same run_id).
     """
     BatchCreateRuns: _aio.UnaryUnaryMultiCallable[_runs_pb2.BatchCreateRunsRequest, _runs_pb2.BatchCreateRunsResponse]  # type: ignore[assignment]
-    """Creates 1 to 100 runs in one transaction: all of them or none.
+    """Creates 1 to 100 runs in one transaction: all of them or none. Runs of one thread are created in the order of the
+    requests, and a strategy that rejects or cancels sees those before it: they come back CANCELLED then.
 
-    Errors: as CreateRun; fields are named by their index, for example "requests[3].input".
+    Errors: as CreateRun; fields are named by their index, for example "requests[3].input", and so is the run that is
+    refused: ErrorInfo's metadata has its `index`.
     """
     GetRun: _aio.UnaryUnaryMultiCallable[_runs_pb2.GetRunRequest, _runs_pb2.GetRunResponse]  # type: ignore[assignment]
     """Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND."""
@@ -123,7 +131,7 @@ class RunsServiceAsyncStub(RunsServiceStub):
     Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND.
     """
     BatchCancelRuns: _aio.UnaryUnaryMultiCallable[_runs_pb2.BatchCancelRunsRequest, _runs_pb2.BatchCancelRunsResponse]  # type: ignore[assignment]
-    """Cancels many runs in one transaction: by ids, or by thread or status.
+    """Cancels many runs in one transaction: by ids, or by thread, by status, or by both. Each as CancelRun does.
 
     Errors: INVALID_ARGUMENT (no filter at all is refused). Ids that do not exist are left out of the answer.
     """
@@ -151,6 +159,8 @@ class RunsServiceServicer:
 
         Idempotent by `run_id`: the same id with the same request is the same run, and is returned as it is now.
 
+        A refused call changes nothing: it makes no thread and cancels no run.
+
         Errors: INVALID_ARGUMENT; NOT_FOUND ASSISTANT_NOT_FOUND, THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND; ALREADY_EXISTS ID_REUSED
         (same run_id, another request); FAILED_PRECONDITION THREAD_BUSY (strategy REJECT); RESOURCE_EXHAUSTED QUOTA_EXCEEDED;
         UNAVAILABLE DATABASE_UNAVAILABLE (call again with the same run_id).
@@ -161,9 +171,11 @@ class RunsServiceServicer:
         request: _runs_pb2.BatchCreateRunsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_runs_pb2.BatchCreateRunsResponse, _abc.Awaitable[_runs_pb2.BatchCreateRunsResponse]]:
-        """Creates 1 to 100 runs in one transaction: all of them or none.
+        """Creates 1 to 100 runs in one transaction: all of them or none. Runs of one thread are created in the order of the
+        requests, and a strategy that rejects or cancels sees those before it: they come back CANCELLED then.
 
-        Errors: as CreateRun; fields are named by their index, for example "requests[3].input".
+        Errors: as CreateRun; fields are named by their index, for example "requests[3].input", and so is the run that is
+        refused: ErrorInfo's metadata has its `index`.
         """
 
     def GetRun(
@@ -210,7 +222,7 @@ class RunsServiceServicer:
         request: _runs_pb2.BatchCancelRunsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_runs_pb2.BatchCancelRunsResponse, _abc.Awaitable[_runs_pb2.BatchCancelRunsResponse]]:
-        """Cancels many runs in one transaction: by ids, or by thread or status.
+        """Cancels many runs in one transaction: by ids, or by thread, by status, or by both. Each as CancelRun does.
 
         Errors: INVALID_ARGUMENT (no filter at all is refused). Ids that do not exist are left out of the answer.
         """

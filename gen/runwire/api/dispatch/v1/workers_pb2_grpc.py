@@ -47,7 +47,7 @@ class WorkersServiceServicer(object):
     """
 
     def ListWorkers(self, request, context):
-        """Lists the live workers, the longest running first.
+        """Lists the live workers, the longest running first. One that has missed its heartbeats is not among them.
 
         Errors: INVALID_ARGUMENT.
         """

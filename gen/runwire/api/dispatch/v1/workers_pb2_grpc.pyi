@@ -34,7 +34,7 @@ class WorkersServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> WorkersServiceAsyncStub: ...
     ListWorkers: _grpc.UnaryUnaryMultiCallable[_workers_pb2.ListWorkersRequest, _workers_pb2.ListWorkersResponse]
-    """Lists the live workers, the longest running first.
+    """Lists the live workers, the longest running first. One that has missed its heartbeats is not among them.
 
     Errors: INVALID_ARGUMENT.
     """
@@ -45,7 +45,7 @@ class WorkersServiceAsyncStub(WorkersServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListWorkers: _aio.UnaryUnaryMultiCallable[_workers_pb2.ListWorkersRequest, _workers_pb2.ListWorkersResponse]  # type: ignore[assignment]
-    """Lists the live workers, the longest running first.
+    """Lists the live workers, the longest running first. One that has missed its heartbeats is not among them.
 
     Errors: INVALID_ARGUMENT.
     """
@@ -58,7 +58,7 @@ class WorkersServiceServicer:
         request: _workers_pb2.ListWorkersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_workers_pb2.ListWorkersResponse, _abc.Awaitable[_workers_pb2.ListWorkersResponse]]:
-        """Lists the live workers, the longest running first.
+        """Lists the live workers, the longest running first. One that has missed its heartbeats is not among them.
 
         Errors: INVALID_ARGUMENT.
         """

@@ -78,9 +78,15 @@ class StreamServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def StreamThread(self, request, context):
-        """The events of all runs of a thread, those of runs still to come as well; it ends only when the caller ends it.
+        """The events of all runs of a thread, those of runs still to come as well, one run after another in the order in which
+        they began; each run's events are those of StreamRun, `started` first and `finished` last. A run that was cancelled
+        before it began has `finished` alone. The stream ends only when the caller ends it, or with an error.
 
-        Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND; OUT_OF_RANGE EVENTS_EXPIRED; UNAVAILABLE.
+        Initial metadata is sent once the server listens: the events of runs that are active then, or are created later, are
+        all delivered. Event ids name the run, see RunEvent.event_id; on UNAVAILABLE call again with the last one.
+
+        Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND (also when the thread is deleted later on); OUT_OF_RANGE
+        EVENTS_EXPIRED; UNAVAILABLE SERVER_DRAINING, DATABASE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

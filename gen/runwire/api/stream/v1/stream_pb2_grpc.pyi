@@ -48,9 +48,15 @@ class StreamServiceStub:
     UNAVAILABLE SERVER_DRAINING, DATABASE_UNAVAILABLE.
     """
     StreamThread: _grpc.UnaryStreamMultiCallable[_stream_pb2.StreamThreadRequest, _stream_pb2.StreamThreadResponse]
-    """The events of all runs of a thread, those of runs still to come as well; it ends only when the caller ends it.
+    """The events of all runs of a thread, those of runs still to come as well, one run after another in the order in which
+    they began; each run's events are those of StreamRun, `started` first and `finished` last. A run that was cancelled
+    before it began has `finished` alone. The stream ends only when the caller ends it, or with an error.
 
-    Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND; OUT_OF_RANGE EVENTS_EXPIRED; UNAVAILABLE.
+    Initial metadata is sent once the server listens: the events of runs that are active then, or are created later, are
+    all delivered. Event ids name the run, see RunEvent.event_id; on UNAVAILABLE call again with the last one.
+
+    Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND (also when the thread is deleted later on); OUT_OF_RANGE
+    EVENTS_EXPIRED; UNAVAILABLE SERVER_DRAINING, DATABASE_UNAVAILABLE.
     """
     WaitRun: _grpc.UnaryUnaryMultiCallable[_stream_pb2.WaitRunRequest, _stream_pb2.WaitRunResponse]
     """Waits until a run has ended and returns it with its output, or, at the deadline of `timeout`, the run as it is then.
@@ -79,9 +85,15 @@ class StreamServiceAsyncStub(StreamServiceStub):
     UNAVAILABLE SERVER_DRAINING, DATABASE_UNAVAILABLE.
     """
     StreamThread: _aio.UnaryStreamMultiCallable[_stream_pb2.StreamThreadRequest, _stream_pb2.StreamThreadResponse]  # type: ignore[assignment]
-    """The events of all runs of a thread, those of runs still to come as well; it ends only when the caller ends it.
+    """The events of all runs of a thread, those of runs still to come as well, one run after another in the order in which
+    they began; each run's events are those of StreamRun, `started` first and `finished` last. A run that was cancelled
+    before it began has `finished` alone. The stream ends only when the caller ends it, or with an error.
 
-    Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND; OUT_OF_RANGE EVENTS_EXPIRED; UNAVAILABLE.
+    Initial metadata is sent once the server listens: the events of runs that are active then, or are created later, are
+    all delivered. Event ids name the run, see RunEvent.event_id; on UNAVAILABLE call again with the last one.
+
+    Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND (also when the thread is deleted later on); OUT_OF_RANGE
+    EVENTS_EXPIRED; UNAVAILABLE SERVER_DRAINING, DATABASE_UNAVAILABLE.
     """
     WaitRun: _aio.UnaryUnaryMultiCallable[_stream_pb2.WaitRunRequest, _stream_pb2.WaitRunResponse]  # type: ignore[assignment]
     """Waits until a run has ended and returns it with its output, or, at the deadline of `timeout`, the run as it is then.
@@ -117,9 +129,15 @@ class StreamServiceServicer:
         request: _stream_pb2.StreamThreadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_stream_pb2.StreamThreadResponse], _abc.AsyncIterator[_stream_pb2.StreamThreadResponse]]:
-        """The events of all runs of a thread, those of runs still to come as well; it ends only when the caller ends it.
+        """The events of all runs of a thread, those of runs still to come as well, one run after another in the order in which
+        they began; each run's events are those of StreamRun, `started` first and `finished` last. A run that was cancelled
+        before it began has `finished` alone. The stream ends only when the caller ends it, or with an error.
 
-        Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND; OUT_OF_RANGE EVENTS_EXPIRED; UNAVAILABLE.
+        Initial metadata is sent once the server listens: the events of runs that are active then, or are created later, are
+        all delivered. Event ids name the run, see RunEvent.event_id; on UNAVAILABLE call again with the last one.
+
+        Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND (also when the thread is deleted later on); OUT_OF_RANGE
+        EVENTS_EXPIRED; UNAVAILABLE SERVER_DRAINING, DATABASE_UNAVAILABLE.
         """
 
     def WaitRun(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-DEFAULT_TENANT = "default"
+from runwire.core.ids import DEFAULT_TENANT
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,216 @@
+"""Crons in Postgres. Locks are always taken in this order: assistant, thread, cron."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from runwire.api.dispatch.v1 import runs_pb2
+from runwire.api.dispatch.v1.crons_pb2 import Cron, CronFilter
+from runwire.api.dispatch.v1.runs_pb2 import CreateRunRequest
+from runwire.api.type.v1.json_pb2 import Json
+from runwire.core import sql
+from runwire.core.errors import AssistantNotFound, CronNotFound, IdReused, Refusal, ThreadNotFound
+from runwire.core.ids import default_assistant_id
+from runwire.core.paging import Place, encode
+from runwire.core.postgres import Pool
+from runwire.dispatch.cron_requests import CronChange, CronOrder, CronPage
+from runwire.dispatch.schedules import Schedule, Timing
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+_CRON_COLUMNS = (
+    "cron_id, schedule, time_zone, request, enabled, end_at, next_tick_at, missed_ticks,"
+    " metadata, created_at, updated_at"
+)
+_SORT_COLUMNS = ("created_at", "updated_at", "next_tick_at")
+# A page may have fewer rows than asked for. With this limit it fits into the 4 MiB that gRPC clients take by
+# default; a row that is larger makes a page of its own.
+_PAGE_BYTES = 3 * 1024 * 1024
+_ROWS_AT_ONCE = 25
+
+
+def _statements() -> dict[str, str]:
+    texts = dict(sql.load(__file__))
+    columns: dict[str, str] = {"cron_columns": _CRON_COLUMNS, "conditions": texts.pop("conditions")}
+    template = texts.pop("list")
+    for column in _SORT_COLUMNS:
+        for ascending in (True, False):
+            texts[_list_name(column, ascending)] = template.format(**columns, **_order(column, ascending))
+    return {name: text if name.startswith("list_") else text.format(**columns) for name, text in texts.items()}
+
+
+def _list_name(column: str, ascending: bool) -> str:
+    return f"list_by_{column}_{'ascending' if ascending else 'descending'}"
+
+
+def _order(column: str, ascending: bool) -> dict[str, str]:
+    none = "'infinity'" if ascending else "'-infinity'"
+    return {
+        "key": f"COALESCE({column}, {none})" if column == "next_tick_at" else column,
+        "none": none,
+        "beyond": ">" if ascending else "<",
+        "direction": "ASC" if ascending else "DESC",
+    }
+
+
+_SQL = _statements()
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What a cron's runs run, and on what."""
+
+    assistant_id: str
+    thread_id: str | None
+
+
+class Crons:
+    """Reads and writes crons, a tenant's at a time."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def create(self, tenant: str, order: CronOrder) -> Cron:
+        """The new cron, or the one that the same call has stored before."""
+        while True:
+            if row := await self._pool.fetchrow(_SQL["get_created"], tenant, order.cron_id, order.digest):
+                if not row["same_request"]:
+                    raise IdReused(id=order.cron_id)
+                return _cron(row)
+            # Another call may have stored it meanwhile.
+            if row := await self._insert(tenant, order):
+                return _cron(row)
+
+    async def _insert(self, tenant: str, order: CronOrder) -> asyncpg.Record | None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            target = await _lock_target(connection, tenant, order.run)
+            if isinstance(target, Refusal):
+                raise target
+            now = await connection.fetchval(_SQL["now"])
+            return await connection.fetchrow(
+                _SQL["create"],
+                tenant,
+                order.cron_id,
+                target.assistant_id,
+                target.thread_id,
+                order.timing.schedule.text,
+                order.timing.schedule.time_zone,
+                order.run.SerializeToString(),
+                order.digest,
+                order.metadata,
+                order.timing.enabled,
+                order.timing.end,
+                order.timing.next_tick(now),
+            )
+
+    async def get(self, tenant: str, cron_id: str) -> Cron:
+        """Raises CronNotFound."""
+        return _cron(_found(await self._pool.fetchrow(_SQL["get"], tenant, cron_id), cron_id))
+
+    async def page(self, tenant: str, wanted: CronPage) -> tuple[list[Cron], str]:
+        """A page, and the token of the next one; empty: this was the last."""
+        after = (None, None) if wanted.after is None else (wanted.after.key or None, wanted.after.row_id)
+        values = (*_conditions(tenant, wanted.where), *after, wanted.size + 1)
+        crons: list[Cron] = []
+        last: Place | None = None
+        room = _PAGE_BYTES
+        statement = _SQL[_list_name(wanted.column, wanted.ascending)]
+        async with self._pool.acquire() as connection, connection.transaction(readonly=True):
+            async for row in connection.cursor(statement, *values, prefetch=_ROWS_AT_ONCE):
+                cron = _cron(row)
+                room -= cron.ByteSize()
+                if last is not None and (len(crons) == wanted.size or room < 0):
+                    return crons, encode(last, wanted.bound_to)
+                crons.append(cron)
+                last = Place(row[wanted.column] or "", cron.cron_id)
+        return crons, ""
+
+    async def count(self, tenant: str, where: CronFilter) -> int:
+        """How many crons there are."""
+        return int(await self._pool.fetchval(_SQL["count"], *_conditions(tenant, where)))
+
+    async def update(self, tenant: str, change: CronChange) -> Cron:
+        """The cron after the change. Raises CronNotFound, AssistantNotFound or ThreadNotFound."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            target = None if change.run is None else await _lock_target(connection, tenant, change.run)
+            row = _found(await connection.fetchrow(_SQL["lock"], tenant, change.cron_id), change.cron_id)
+            if isinstance(target, Refusal):
+                raise target
+            before = timing_of(row)
+            after = change.timing(before)
+            changed = await connection.fetchrow(
+                _SQL["update"],
+                tenant,
+                change.cron_id,
+                after.schedule.text,
+                after.schedule.time_zone,
+                after.enabled,
+                after.end,
+                after.changed_from(before, row["next_tick_at"], row["now"]),
+                change.metadata,
+                None if change.run is None else change.run.SerializeToString(),
+                None if target is None else target.assistant_id,
+                None if target is None else target.thread_id,
+            )
+        return _cron(changed)
+
+    async def delete(self, tenant: str, cron_id: str) -> None:
+        """Raises CronNotFound."""
+        _found(await self._pool.fetchrow(_SQL["delete"], tenant, cron_id), cron_id)
+
+
+def timing_of(row: asyncpg.Record) -> Timing:
+    """When a stored cron ticks."""
+    return Timing(Schedule(row["schedule"], row["time_zone"]), row["enabled"], row["end_at"])
+
+
+async def _lock_target(connection: Connection, tenant: str, run: CreateRunRequest) -> _Target | Refusal:
+    """What a request names, kept from being deleted; or why it can't be had. A thread may be made, as a run would."""
+    name = run.assistant_id
+    assistant_id = await connection.fetchval(_SQL["lock_assistant"], tenant, name, default_assistant_id(name))
+    if assistant_id is None:
+        return AssistantNotFound(assistant_id=name)
+    if not run.thread_id:
+        return _Target(assistant_id, None)
+    if run.if_thread_missing == runs_pb2.IF_THREAD_MISSING_CREATE:
+        await connection.execute(_SQL["make_thread"], tenant, run.thread_id)
+    if not await connection.fetchval(_SQL["lock_thread"], tenant, run.thread_id):
+        return ThreadNotFound(thread_id=run.thread_id)
+    return _Target(assistant_id, run.thread_id)
+
+
+def _found(row: asyncpg.Record | None, cron_id: str) -> asyncpg.Record:
+    if row is None:
+        raise CronNotFound(cron_id=cron_id)
+    return row
+
+
+def _conditions(tenant: str, where: CronFilter) -> tuple[Any, ...]:
+    name = where.assistant_id
+    return (
+        tenant,
+        # A graph's id stands for its default assistant, as it does in a run.
+        [name, default_assistant_id(name)] if name else None,
+        where.thread_id or None,
+        where.enabled if where.HasField("enabled") else None,
+        where.metadata_contains.text if where.HasField("metadata_contains") else None,
+    )
+
+
+def _cron(row: asyncpg.Record) -> Cron:
+    return Cron(
+        cron_id=row["cron_id"],
+        schedule=row["schedule"],
+        time_zone=row["time_zone"],
+        run=CreateRunRequest.FromString(row["request"]),
+        enabled=row["enabled"],
+        end_time=row["end_at"],
+        metadata=Json(text=row["metadata"]),
+        create_time=row["created_at"],
+        update_time=row["updated_at"],
+        next_tick_time=row["next_tick_at"],
+        missed_ticks=row["missed_ticks"],
+    )

@@ -1,0 +1,60 @@
+"""Databases of their own, and settings for them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from runwire.core.postgres import migrate
+from runwire.core.settings import Settings
+from runwire.embedded import Servers
+from tests.harness.in_process import PROJECT
+
+_numbers = itertools.count(1)
+
+
+@asynccontextmanager
+async def fresh_database(servers: Servers) -> AsyncIterator[str]:
+    """A migrated database; it is dropped at the end."""
+    name = f"runwire_system_{next(_numbers)}"
+    admin = await asyncpg.connect(servers.database_uri)
+    try:
+        await admin.execute(f"CREATE DATABASE {name}")
+        uri = urlunsplit(urlsplit(servers.database_uri)._replace(path=f"/{name}"))
+        await migrate(uri)
+        yield uri
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await admin.close()
+
+
+def system_settings(database_uri: str, redis_uri: str, **changes: Any) -> Settings:
+    """Settings with short intervals, free ports, Redis keys of their own and the tests' graphs."""
+    fields: dict[str, Any] = {
+        "database_uri": database_uri,
+        "redis_uri": redis_uri,
+        "redis_prefix": f"system{next(_numbers)}",
+        "resource_port": 0,
+        "dispatch_port": 0,
+        "stream_port": 0,
+        "worker_port": 0,
+        "graphs": PROJECT,
+        "executors": 1,
+        "poll_interval": timedelta(seconds=0.5),
+        "heartbeat_interval": timedelta(seconds=0.3),
+        "lease": timedelta(seconds=2),
+        "sweep_interval": timedelta(seconds=0.3),
+        "cancel_grace": timedelta(seconds=1.5),
+        "drain_timeout": timedelta(seconds=2),
+        "shutdown_grace": timedelta(seconds=1),
+        "retry_delay": timedelta(seconds=0.05),
+        "event_flush_interval": timedelta(seconds=0.1),
+        "log_level": "WARNING",
+    }
+    return Settings(**{**fields, **changes})

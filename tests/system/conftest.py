@@ -1,0 +1,40 @@
+"""A platform for the whole session, in two forms: in this process, and as real processes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from runwire.embedded import Servers
+from tests.harness.databases import fresh_database, system_settings
+from tests.harness.in_process import in_process
+from tests.harness.platform import Platform
+from tests.harness.processes import processes
+
+
+@pytest.fixture(scope="session", params=["in_process", "processes"])
+async def platform(
+    request: pytest.FixtureRequest, servers: Servers, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Platform]:
+    """Everything, on a database of its own."""
+    async with fresh_database(servers) as uri:
+        if request.param == "in_process":
+            # Its heart does not beat while pytest is busy with a report.
+            settings = system_settings(uri, servers.redis_uri, lease=timedelta(minutes=2))
+            async with in_process(settings) as made:
+                yield made
+        else:
+            settings = system_settings(uri, servers.redis_uri)
+            async with processes(settings, tmp_path_factory.mktemp("processes")) as made:
+                yield made
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """A file in which nodes note that they began."""
+    file = tmp_path / "journal"
+    file.touch()
+    return file

@@ -1,0 +1,91 @@
+"""The event log survives a write whose answer is lost: what is repeated is neither doubled nor missing."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from runwire.core.bus import Bus
+from runwire.core.postgres import Pool
+from runwire.core.settings import Settings
+from runwire.worker.fence import Fence
+from runwire.worker.outbox import Outbox, RunOutbox
+
+
+class ForgetfulPool:
+    """Does what it is asked, and loses the first answer."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._has_lost = False
+
+    async def execute(self, *args: Any, **kwargs: Any) -> str:
+        done: str = await self._pool.execute(*args, **kwargs)
+        if not self._has_lost:
+            self._has_lost = True
+            raise ConnectionResetError
+        return done
+
+
+@pytest.fixture
+async def run_id(pool: Pool) -> UUID:
+    """A run that is running under claim 1."""
+    made = uuid4()
+    await pool.execute(
+        "INSERT INTO runs (run_id, assistant_id, assistant_version, graph_id, status, worker_id, claim, due_at,"
+        " request, request_digest, created_at)"
+        " VALUES ($1, 'a', 1, 'g', 'running', gen_random_uuid(), 1, now(), '', '', now())",
+        made,
+    )
+    return made
+
+
+async def _logged(pool: Pool, run_id: UUID) -> list[tuple[int, int, bytes]]:
+    rows = await pool.fetch("SELECT first_seq, last_seq, events FROM run_events WHERE run_id = $1", run_id)
+    return [tuple(row) for row in rows]
+
+
+async def test_a_batch_whose_answer_was_lost_gives_way_to_the_longer_one(
+    pool: Pool, bus: Bus, settings: Settings, run_id: UUID
+) -> None:
+    outbox = Outbox(ForgetfulPool(pool), bus, settings)
+    box: RunOutbox = outbox.open(Fence(run_id, 1), logged=True)
+    outbox.add(box, b"one")
+    await outbox._log_pending()
+    outbox.add(box, b"two")
+    await outbox._log_pending()
+
+    assert await _logged(pool, run_id) == [(1, 2, b"onetwo")]
+    assert await outbox.take_unlogged(box) is None
+
+
+async def test_the_last_batch_includes_what_was_logged_without_an_answer(
+    pool: Pool, bus: Bus, settings: Settings, run_id: UUID
+) -> None:
+    outbox = Outbox(ForgetfulPool(pool), bus, settings)
+    box: RunOutbox = outbox.open(Fence(run_id, 1), logged=True)
+    outbox.add(box, b"one")
+    await outbox._log_pending()
+    last = await outbox.take_unlogged(box)
+    assert last is not None
+
+    await pool.execute(
+        "SELECT finish_run($1, 1, 'default', NULL, 'success', NULL, NULL, NULL, NULL, NULL, $2, $3, $4, false)",
+        run_id,
+        last.first_seq,
+        last.last_seq + 1,
+        last.events + b"end",
+    )
+
+    assert await _logged(pool, run_id) == [(1, 2, b"oneend")]
+
+
+async def test_a_stale_claim_logs_nothing(pool: Pool, bus: Bus, settings: Settings, run_id: UUID) -> None:
+    outbox = Outbox(pool, bus, settings)
+    box = outbox.open(Fence(run_id, 0), logged=True)
+    outbox.add(box, b"one")
+    await outbox._log_pending()
+
+    assert await _logged(pool, run_id) == []
