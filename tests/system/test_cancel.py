@@ -190,7 +190,7 @@ async def test_a_pending_run_is_rolled_back(platform: Platform) -> None:
 
 
 async def test_a_rollback_overrides_an_interrupt(platform: Platform) -> None:
-    run = await platform.create("thread", {"delay": 0.7}, thread=new_thread())
+    run = await platform.create("thread", {"delay": 2.0}, thread=new_thread())
     await platform.reached(run.run_id, "started")
     await platform.cancel(run.run_id)
     await platform.cancel(run.run_id, rollback=True)
