@@ -32,7 +32,7 @@ from tests.harness.workers import Crew, WorkerProcess, crew_of
 
 STEPS = [f"step{number}" for number in range(6)]
 SLOW_TESTS = bool(os.environ.get("RUNWIRE_SLOW_TESTS"))
-LEASE = timedelta(seconds=10 if SLOW_TESTS else 2)
+LEASE = timedelta(seconds=10 if SLOW_TESTS else 3)
 
 
 @pytest.fixture(scope="module")

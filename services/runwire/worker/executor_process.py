@@ -43,7 +43,7 @@ async def main(number: int, *, publishes: bool) -> None:
         if publishes:
             await publish(graphs, pool)
         orders = Orders(link)
-        link.listen(orders.take, settings.lease.total_seconds())
+        link.listen(orders.take, 2 * settings.lease.total_seconds())
         link.send("ready", graph_ids=graphs.ids)
         worker_id = await orders.started
         orders.lanes = [

@@ -4,8 +4,8 @@
     executor -> supervisor   ready {graph_ids}, failed {reason}, pong {}
 
 An executor reads it in a thread of its own, since its event loop runs users' code and may be blocked. When the line
-ends, or is silent for as long as a lease, the supervisor is dead or stopped and the executor ends at once: its runs are
-given to others then.
+ends, or is silent for two leases, the supervisor is dead or stopped and the executor ends at once: its runs have been
+given to others by then.
 """
 
 from __future__ import annotations
