@@ -189,8 +189,8 @@ verb=${1:-}
 [ $# -eq 0 ] || shift
 case "$verb" in
   demo | up) setup; exec .venv/bin/runwire "$verb" "$@" ;;
-  # Most tests wait most of the time, so three at once are quicker on two processors as well.
-  test) setup; exec .venv/bin/python -m pytest -n 3 --dist loadfile "$@" ;;
+  # Most tests wait most of the time, so two at once take little more than half as long.
+  test) setup; exec .venv/bin/python -m pytest -n 2 --dist loadfile "$@" ;;
   bench) setup; exec .venv/bin/python -m bench "$@" ;;
   gen) gen ;;
   check) check ;;
