@@ -111,10 +111,6 @@ class Bus:
         """A connection of its own for blocking pops."""
         return Waiter(self._uri)
 
-    async def is_up(self) -> bool:
-        """Whether Redis answers now."""
-        return await self._quietly("ping", self._redis.ping()) is not None
-
     async def wake(self, graph_ids: Iterable[str]) -> None:
         """Wakes one worker for each graph."""
         await self._push([self.keys.wake(graph_id) for graph_id in graph_ids])

@@ -106,12 +106,6 @@ class Checks:
         """A known field, or a value of it, that this server can't honour."""
         self.add(field, "FIELD_UNSUPPORTED", f"{value or 'this field'} is not supported by this server")
 
-    def absent(self, message: Message, fields: Sequence[str]) -> None:
-        """Fields that this server can't honour yet: refused by name when set."""
-        for descriptor, _ in message.ListFields():
-            if descriptor.name in fields:
-                self.unsupported(descriptor.name)
-
     def number(self, field: str, value: float, low: float, high: float) -> None:
         """A number within its limits."""
         if not low <= value <= high:
