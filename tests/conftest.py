@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +21,13 @@ from runwire.embedded import Servers, running
 
 _numbers = itertools.count(1)
 _TEMPLATE = "runwire_template"
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 2 * 1024**3
+
+
+def _folder_for_servers() -> Path | None:
+    """In memory where there is room: databases are copied and dropped by the hundred, which makes a disk stall."""
+    return _MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES else None
 
 
 def _with_database(uri: str, name: str) -> str:
@@ -29,7 +37,7 @@ def _with_database(uri: str, name: str) -> str:
 @pytest.fixture(scope="session")
 async def servers() -> AsyncIterator[Servers]:
     """A Postgres and a Redis of the session's own."""
-    with tempfile.TemporaryDirectory(prefix="runwire-tests-") as home:
+    with tempfile.TemporaryDirectory(prefix="runwire-tests-", dir=_folder_for_servers()) as home:
         async with running(Path(home), durable=False) as started:
             yield started
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from runwire.client import Client, RunFailed, errors, events, results
+from runwire.client import Client, RunFailed, connect, errors, events, results
 from tests.client.conftest import LONG
 from tests.harness.platform import new_thread
 
@@ -102,9 +103,11 @@ async def test_runs_are_listed_page_by_page_or_as_a_list(client: Client) -> None
         assert (await client.runs.cancel(run_id, wait=True)).status == "cancelled"
 
 
-async def test_a_time_out_of_a_call_ends_it(client: Client) -> None:
-    with pytest.raises(errors.DeadlineExceeded):
-        await client.with_options(timeout=1e-6).runs.get(new_thread())
+async def test_a_time_out_of_a_call_ends_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        async with connect(f"127.0.0.1:{silent.getsockname()[1]}", timeout=0.1) as client:
+            with pytest.raises(errors.DeadlineExceeded):
+                await client.runs.get(new_thread())
 
 
 async def test_a_busy_thread_refuses_another_run_if_asked_to(client: Client) -> None:
