@@ -15,6 +15,7 @@ Usage: ./buildout.sh VERB
   gen                 make gen/ anew from protos/
   check               linters, types, import contracts, protos, drift of gen/
   bench [ARGS]        run the benchmark
+  node                where the machine has no Node, put one into .venv, for the test of examples/typescript
 
 DATABASE_URI and REDIS_URI replace the embedded Postgres and Redis.
 TEXT
@@ -100,6 +101,17 @@ setup_gen() {
   make_venv .venv-gen
   install .venv-gen -r requirements-gen.lock
   printf '%s\n' "$stamp" >.venv-gen/stamp
+}
+
+# The one test that needs Node is skipped without it, so `test` does not bring it along unasked: it is large.
+setup_node() {
+  setup
+  { command -v node && command -v npm; } >/dev/null && return
+  [ -x .venv/bin/node ] && return
+  say "Installing Node into .venv (once) …"
+  ensure_home
+  uv=$(command -v uv || command -v .venv/bin/uv) || uv=
+  install .venv -r requirements-node.lock
 }
 
 # --- generated code --------------------------------------------------------------------------------------------
@@ -194,6 +206,7 @@ case "$verb" in
   bench) setup; exec .venv/bin/python -m bench "$@" ;;
   gen) gen ;;
   check) check ;;
+  node) setup_node ;;
   "" | help | -h | --help) usage ;;
   *) usage >&2; die "There is no verb '$verb'." ;;
 esac
