@@ -19,7 +19,7 @@ from runwire.api.dispatch.v1.runs_pb2 import (
 from runwire.api.type.v1 import run_pb2
 from runwire.api.type.v1.json_pb2 import Json
 from runwire.core.bus import Bus
-from runwire.core.ids import new_uuid
+from runwire.core.ids import DEFAULT_TENANT, RunKey, new_uuid
 from runwire.core.postgres import Pool
 from tests.dispatch.conftest import Dispatch
 from tests.dispatch.factories import GRAPH, a_run, end_run, make_assistant, make_thread, make_worker, start_run
@@ -175,7 +175,7 @@ async def test_listed_runs_are_cancelled_and_others_are_left_out_of_the_answer(
     async with (
         bus.subscriptions() as subscriptions,
         subscriptions.listen(bus.keys.control(worker_id), told.put_nowait),
-        subscriptions.listen(bus.keys.events(UUID(pending)), looked.put_nowait),
+        subscriptions.listen(bus.keys.events(RunKey(DEFAULT_TENANT, UUID(pending))), looked.put_nowait),
     ):
         runs = await _cancel(dispatch, run_ids=[pending, running, ended, str(new_uuid())])
         async with asyncio.timeout(5):

@@ -111,7 +111,7 @@ async def test_a_run_that_was_begun_before_keeps_the_turn(dispatch: Dispatch, po
     begun = await _create(dispatch, thread_id="t")
     await start_run(pool, begun.run_id, await make_worker(pool))
     waiting = await _create(dispatch, thread_id="t")
-    await pool.execute("SELECT release_run($1, 1, true, interval '1 minute')", UUID(begun.run_id))
+    await pool.execute("SELECT release_run('default', $1, 1, true, interval '1 minute')", UUID(begun.run_id))
     later = await _create(dispatch, thread_id="t")
     assert await _ready(pool) == [begun.run_id]
     await dispatch.runs.CancelRun(CancelRunRequest(run_id=later.run_id))

@@ -12,7 +12,7 @@ from runwire.api.dispatch.v1 import runs_pb2
 from runwire.api.type.v1 import run_pb2
 from runwire.api.type.v1.json_pb2 import Json
 from runwire.core.bus import Bus
-from runwire.core.ids import new_uuid
+from runwire.core.ids import DEFAULT_TENANT, RunKey, new_uuid
 from runwire.core.postgres import Pool
 from tests.dispatch.conftest import Dispatch
 from tests.dispatch.factories import GRAPH, a_run, make_assistant, make_thread, make_worker, start_run
@@ -81,7 +81,7 @@ async def test_a_pending_run_that_was_begun_before_is_undone_by_a_rollback(
         " VALUES ('t', '1', '{}', jsonb_build_object('run_id', $1::text))",
         begun.run_id,
     )
-    await pool.execute("SELECT release_run($1, 1, true, interval '0')", UUID(begun.run_id))
+    await pool.execute("SELECT release_run('default', $1, 1, true, interval '0')", UUID(begun.run_id))
     await _create(dispatch, multitask_strategy=ROLLBACK)
     assert await pool.fetchval("SELECT count(*) FROM checkpoints") == 0
 
@@ -99,7 +99,7 @@ async def test_a_running_run_is_asked_to_stop_and_the_new_one_waits_for_it(
     async with (
         bus.subscriptions() as subscriptions,
         subscriptions.listen(bus.keys.control(worker_id), told.put_nowait),
-        subscriptions.listen(bus.keys.events(UUID(pending.run_id)), ended.put_nowait),
+        subscriptions.listen(bus.keys.events(RunKey(DEFAULT_TENANT, UUID(pending.run_id))), ended.put_nowait),
     ):
         run = await _create(dispatch, multitask_strategy=strategy)
         async with asyncio.timeout(5):

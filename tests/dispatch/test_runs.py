@@ -22,7 +22,7 @@ from runwire.api.type.v1 import run_pb2, sorting_pb2
 from runwire.api.type.v1.json_pb2 import Json
 from runwire.core import paging
 from runwire.core.bus import Bus
-from runwire.core.ids import new_uuid
+from runwire.core.ids import DEFAULT_TENANT, RunKey, new_uuid
 from runwire.core.postgres import Pool
 from runwire.core.settings import Settings
 from runwire.dispatch.__main__ import running
@@ -88,7 +88,18 @@ async def test_a_run_of_another_tenant_is_not_found(dispatch: Dispatch, pool: Po
     assert (await refused(dispatch.runs.DeleteRun(DeleteRunRequest(run_id=run_id)))).reason == "RUN_NOT_FOUND"
     assert not (await dispatch.runs.ListRuns(ListRunsRequest())).runs
     assert (await dispatch.runs.CountRuns(CountRunsRequest())).count == 0
-    assert (await refused(dispatch.runs.CreateRun(a_run(run_id=run_id)))).reason == "ID_REUSED"
+
+
+async def test_a_run_id_that_another_tenant_has_used_is_free(dispatch: Dispatch, pool: Pool) -> None:
+    await make_assistant(pool)
+    run_id = await _create(dispatch, input=Json(text='{"theirs":1}'))
+    await pool.execute("UPDATE runs SET tenant = 'other'")
+    created = (await dispatch.runs.CreateRun(a_run(run_id=run_id))).run
+    assert created.run_id == run_id
+    await dispatch.runs.CancelRun(CancelRunRequest(run_id=run_id))
+    await dispatch.runs.DeleteRun(DeleteRunRequest(run_id=run_id))
+    rows = await pool.fetch("SELECT tenant, run_id, status FROM runs")
+    assert [tuple(row) for row in rows] == [("other", UUID(run_id), "pending")]
 
 
 async def test_bad_ids_and_actions_are_refused_together(dispatch: Dispatch, refused: Any) -> None:
@@ -180,7 +191,7 @@ async def test_a_cancelled_pending_run_has_ended_and_its_followers_look(
     messages: asyncio.Queue[bytes | None] = asyncio.Queue()
     async with (
         bus.subscriptions() as subscriptions,
-        subscriptions.listen(bus.keys.events(UUID(run_id)), messages.put_nowait),
+        subscriptions.listen(bus.keys.events(RunKey(DEFAULT_TENANT, UUID(run_id))), messages.put_nowait),
     ):
         run = await _cancel(dispatch, run_id)
         assert run.status == run_pb2.RUN_STATUS_CANCELLED
@@ -248,7 +259,7 @@ async def test_a_running_run_is_asked_to_stop(dispatch: Dispatch, pool: Pool, bu
         assert run.cancel_requested == INTERRUPT
         async with asyncio.timeout(5):
             assert await messages.get() == f"{run_id} interrupt".encode()
-    assert (await bus.begin_attempts([UUID(run_id)]))[0][1] == b"interrupt"
+    assert (await bus.begin_attempts([RunKey(DEFAULT_TENANT, UUID(run_id))]))[0][1] == b"interrupt"
 
 
 async def test_a_rollback_overrides_an_interrupt_and_not_the_other_way_round(dispatch: Dispatch, pool: Pool) -> None:

@@ -176,7 +176,7 @@ async def test_a_run_without_a_webhook_owes_nothing(pool: Pool) -> None:
 async def test_a_run_that_is_given_back_owes_nothing_yet(pool: Pool) -> None:
     run_id = await make_run(pool)
     await start_run(pool, run_id, await make_worker(pool))
-    await pool.fetchval("SELECT release_run($1, 1, true, interval '0')", UUID(run_id))
+    await pool.fetchval("SELECT release_run('default', $1, 1, true, interval '0')", UUID(run_id))
     assert await owed(pool) == []
 
 

@@ -15,6 +15,7 @@ import runwire.dispatch.__main__ as dispatch
 import runwire.resource.__main__ as resource
 import runwire.stream.__main__ as stream
 from runwire.core.bus import Bus
+from runwire.core.ids import RunKey
 from runwire.core.postgres import connect, is_transient
 from runwire.core.settings import Settings
 from runwire.worker.executor import Executor
@@ -82,7 +83,7 @@ async def _keep(life: Registration, settings: Settings, executor: Executor, bus:
 
     def on_message(message: bytes | None) -> None:
         if message:
-            executor.cancel(UUID(message.decode().partition(" ")[0]))
+            executor.cancel(RunKey.parse(message.decode().partition(" ")[0]))
 
     async with (
         bus.subscriptions() as subscriptions,
@@ -100,7 +101,7 @@ async def _beat(life: Registration, settings: Settings, executor: Executor) -> N
                 raise
         else:
             assert overdue is not None, "the worker was declared dead"
-            for run in overdue:
-                if run.cancel:
-                    executor.cancel(run.run_id)
+            for late in overdue:
+                if late.cancel:
+                    executor.cancel(late.run)
         await asyncio.sleep(settings.heartbeat_interval.total_seconds())

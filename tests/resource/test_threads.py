@@ -19,6 +19,7 @@ from runwire.api.resource.v1.threads_pb2 import (
 )
 from runwire.api.type.v1.json_pb2 import Json
 from runwire.core.bus import Bus
+from runwire.core.ids import DEFAULT_TENANT, RunKey
 from runwire.core.postgres import Pool
 from tests.resource.conftest import Rows
 from tests.resource.refusals import refused
@@ -221,7 +222,7 @@ async def test_deleting_a_thread_stops_its_running_run(threads: ThreadsServiceAs
     async with (
         bus.subscriptions() as subscriptions,
         subscriptions.listen(bus.keys.control(worker_id), told.put_nowait),
-        subscriptions.listen(bus.keys.events(pending), followed.put_nowait),
+        subscriptions.listen(bus.keys.events(RunKey(DEFAULT_TENANT, pending)), followed.put_nowait),
     ):
         await threads.DeleteThread(DeleteThreadRequest(thread_id="t-1"))
         async with asyncio.timeout(5):

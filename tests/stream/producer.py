@@ -23,7 +23,7 @@ from runwire.api.stream.v1.stream_pb2 import (
 )
 from runwire.api.type.v1.json_pb2 import Json
 from runwire.core.bus import Bus
-from runwire.core.ids import new_uuid
+from runwire.core.ids import DEFAULT_TENANT, RunKey, new_uuid
 from runwire.core.postgres import Pool, is_transient
 from runwire.core.settings import Settings
 
@@ -38,7 +38,7 @@ _LOG = """
 INSERT INTO run_events (run_id, claim, first_seq, last_seq, events)
 SELECT $1, $2, $3, $4, $5
 FROM (SELECT 1 FROM runs WHERE run_id = $1 AND claim = $2 AND status = 'running' FOR SHARE) AS held
-ON CONFLICT (run_id, claim, first_seq) DO UPDATE SET last_seq = EXCLUDED.last_seq, events = EXCLUDED.events
+ON CONFLICT (run_id, tenant, claim, first_seq) DO UPDATE SET last_seq = EXCLUDED.last_seq, events = EXCLUDED.events
 WHERE run_events.last_seq < EXCLUDED.last_seq
 """
 
@@ -108,7 +108,7 @@ class Attempt:
     async def publish(self, events: list[RunEvent]) -> None:
         """One message on the run's channel."""
         raw = StreamRunResponse(events=events).SerializeToString()
-        await self._bus.publish([(self._bus.keys.events(self.run_id), raw)])
+        await self._bus.publish([(self._bus.keys.events(RunKey(DEFAULT_TENANT, self.run_id)), raw)])
 
     async def started(self, **how: bool) -> None:
         await self.emit(self.event(started=Started(attempt=self.claim)), **how)
@@ -245,11 +245,13 @@ class Producer:
 
     async def release(self, attempt: Attempt) -> None:
         """The attempt's worker has died; the run waits for another one."""
-        await self.pool.execute("SELECT release_run($1, $2, true, interval '0')", attempt.run_id, attempt.claim)
+        await self.pool.execute(
+            "SELECT release_run('default', $1, $2, true, interval '0')", attempt.run_id, attempt.claim
+        )
 
     async def cancel(self, run_id: UUID, action: str = "interrupt") -> str:
         """As Dispatch does it, with the empty message for a run that ends right there."""
         outcome: str = await self.pool.fetchval("SELECT outcome FROM cancel_run('default', $1, $2)", run_id, action)
         if outcome == "cancelled":
-            await self.bus.publish([(self.bus.keys.events(run_id), b"")])
+            await self.bus.publish([(self.bus.keys.events(RunKey(DEFAULT_TENANT, run_id)), b"")])
         return outcome

@@ -17,7 +17,7 @@ from runwire.api.stream.v1 import stream_pb2
 from runwire.api.stream.v1.stream_pb2_grpc import StreamServiceStub
 from runwire.api.type.v1.json_pb2 import Json
 from runwire.core.bus import Bus
-from runwire.core.ids import DEFAULT_TENANT
+from runwire.core.ids import DEFAULT_TENANT, RunKey
 from runwire.core.postgres import Pool
 from runwire.core.settings import Settings
 from runwire.embedded import Postgres, Redis
@@ -159,7 +159,7 @@ async def test_a_slow_readers_queue_stays_small_and_it_gets_everything(
     attempt = await producer.begin()
     queue = LiveQueue(limit)
     largest = 0
-    async with Fanout(bus) as fanout, fanout.join(attempt.run_id, queue) as channel:
+    async with Fanout(bus) as fanout, fanout.join(RunKey(DEFAULT_TENANT, attempt.run_id), queue) as channel:
         plan = Plan(after=START, selection=Selection(), heartbeat=15, flush=0.1, poll=0.5)
         follower = Follower(Log(pool, DEFAULT_TENANT, attempt.run_id), queue, channel, plan)
         responses = follower.responses()
@@ -202,7 +202,7 @@ async def test_a_stream_that_is_broken_off_leaves_nothing_behind(
     producer: Producer, settings: Settings, stub: StreamServiceAsyncStub
 ) -> None:
     attempt = await producer.begin()
-    channel = producer.bus.keys.events(attempt.run_id)
+    channel = producer.bus.keys.events(RunKey(DEFAULT_TENANT, attempt.run_id))
     async with RedisClient.from_url(settings.redis_uri) as client:
         async with Reader(stub, attempt.run_id) as reader:
             await reader.joined()
@@ -230,7 +230,7 @@ async def test_many_readers_of_one_run_share_one_subscription(
     producer: Producer, follow: Follow, settings: Settings
 ) -> None:
     attempt = await producer.begin()
-    channel = producer.bus.keys.events(attempt.run_id)
+    channel = producer.bus.keys.events(RunKey(DEFAULT_TENANT, attempt.run_id))
     async with RedisClient.from_url(settings.redis_uri) as client:
         before = {c["id"] for c in await client.client_list()}
         readers = [follow(attempt.run_id) for _ in range(200)]
@@ -272,7 +272,7 @@ async def test_bytes_that_no_worker_sends_do_no_harm(producer: Producer, follow:
     attempt = await producer.begin()
     reader = await follow(attempt.run_id).joined()
     await attempt.started()
-    await producer.bus.publish([(producer.bus.keys.events(attempt.run_id), b"\x0a\xff")])
+    await producer.bus.publish([(producer.bus.keys.events(RunKey(DEFAULT_TENANT, attempt.run_id)), b"\x0a\xff")])
     await attempt.finish()
     _whole(await reader.end(), attempt)
 

@@ -5,12 +5,14 @@ because Redis does: what could not be told is found in Postgres a moment later.
 
     <prefix>:wake:<graph_id>         list     sentinels: a run of this graph is ready
     <prefix>:wake-state:<graph_id>   list     sentinels: a thread state request for this graph is there
-    <prefix>:cancel:<run_id>         string   the action; expires
-    <prefix>:attempt:<run_id>        string   how often the run was begun; expires
-    <prefix>:control:<worker_id>     channel  dispatch to worker: "<run_id> <action>"
-    <prefix>:events:<run_id>         channel  worker to stream: StreamRunResponse bytes
-    <prefix>:thread:<thread_id>      channel  run ids that begin and end
+    <prefix>:cancel:<run>            string   the action; expires
+    <prefix>:attempt:<run>           string   how often the run was begun; expires
+    <prefix>:control:<worker_id>     channel  dispatch to worker: "<run> <action>"
+    <prefix>:events:<run>            channel  worker to stream: StreamRunResponse bytes
+    <prefix>:thread:<thread>         channel  run ids that begin and end
     <prefix>:done:<request_id>       channel  worker to dispatch: the state request is answered
+
+<run> and <thread> are the ids as they are for the default tenant, and `<tenant>/<id>` for the others.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from runwire.core.ids import DEFAULT_TENANT, RunKey
 from runwire.core.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -57,25 +60,25 @@ class Keys:
         """List of sentinels for thread state requests."""
         return f"{self._prefix}:wake-state:{graph_id}"
 
-    def cancel(self, run_id: UUID) -> str:
+    def cancel(self, run: RunKey) -> str:
         """String: the cancel action, for a worker that has not begun to listen."""
-        return f"{self._prefix}:cancel:{run_id}"
+        return f"{self._prefix}:cancel:{run}"
 
-    def attempt(self, run_id: UUID) -> str:
+    def attempt(self, run: RunKey) -> str:
         """String: the attempt counter."""
-        return f"{self._prefix}:attempt:{run_id}"
+        return f"{self._prefix}:attempt:{run}"
 
     def control(self, worker_id: UUID) -> str:
         """Channel to a worker."""
         return f"{self._prefix}:control:{worker_id}"
 
-    def events(self, run_id: UUID) -> str:
+    def events(self, run: RunKey) -> str:
         """Channel of a run's events."""
-        return f"{self._prefix}:events:{run_id}"
+        return f"{self._prefix}:events:{run}"
 
     def thread(self, tenant: str, thread_id: str) -> str:
         """Channel of a thread: ids of runs that begin and end."""
-        return f"{self._prefix}:thread:{thread_id if tenant == 'default' else f'{tenant}/{thread_id}'}"
+        return f"{self._prefix}:thread:{thread_id if tenant == DEFAULT_TENANT else f'{tenant}/{thread_id}'}"
 
     def done(self, request_id: UUID) -> str:
         """Channel of a state request."""
@@ -128,35 +131,35 @@ class Bus:
             pipe.ltrim(name, 0, _SENTINELS_KEPT - 1)
         await self._quietly("wake", pipe.execute())
 
-    async def cancel(self, run_id: UUID, worker_id: UUID, action: str) -> None:
+    async def cancel(self, run: RunKey, worker_id: UUID, action: str) -> None:
         """Tells the worker of a run to stop it: a string for one that does not listen yet, and a message."""
         pipe = self._redis.pipeline(transaction=False)
-        pipe.set(self.keys.cancel(run_id), action, ex=_CANCEL_EXPIRY_SECONDS)
-        pipe.publish(self.keys.control(worker_id), f"{run_id} {action}")
+        pipe.set(self.keys.cancel(run), action, ex=_CANCEL_EXPIRY_SECONDS)
+        pipe.publish(self.keys.control(worker_id), f"{run} {action}")
         await self._quietly("cancel", pipe.execute())
 
-    async def begin_attempts(self, run_ids: Sequence[UUID]) -> list[tuple[int, bytes | None]]:
+    async def begin_attempts(self, runs: Sequence[RunKey]) -> list[tuple[int, bytes | None]]:
         """Counts an attempt of each run; also the cancel action that waits for it. (0, None) where Redis is away."""
         pipe = self._redis.pipeline(transaction=False)
-        for run_id in run_ids:
-            pipe.incr(self.keys.attempt(run_id))
-            pipe.expire(self.keys.attempt(run_id), self._attempt_expiry)
-            pipe.get(self.keys.cancel(run_id))
+        for run in runs:
+            pipe.incr(self.keys.attempt(run))
+            pipe.expire(self.keys.attempt(run), self._attempt_expiry)
+            pipe.get(self.keys.cancel(run))
         answers = await self._quietly("attempt", pipe.execute())
         if answers is None:
-            return [(0, None)] * len(run_ids)
+            return [(0, None)] * len(runs)
         return list(zip(answers[::3], answers[2::3], strict=True))
 
-    async def give_back_attempt(self, run_id: UUID) -> None:
+    async def give_back_attempt(self, run: RunKey) -> None:
         """Takes back an attempt that does not count."""
         pipe = self._redis.pipeline(transaction=False)
-        pipe.decr(self.keys.attempt(run_id))
-        pipe.expire(self.keys.attempt(run_id), self._attempt_expiry)
+        pipe.decr(self.keys.attempt(run))
+        pipe.expire(self.keys.attempt(run), self._attempt_expiry)
         await self._quietly("attempt", pipe.execute())
 
-    async def forget_run(self, run_id: UUID) -> None:
+    async def forget_run(self, run: RunKey) -> None:
         """Removes the keys of a run that has ended."""
-        await self._quietly("forget", self._redis.delete(self.keys.attempt(run_id), self.keys.cancel(run_id)))
+        await self._quietly("forget", self._redis.delete(self.keys.attempt(run), self.keys.cancel(run)))
 
     async def publish(self, messages: Sequence[tuple[str, bytes]]) -> bool:
         """Publishes messages to channels, in order, in one round trip. False: they may not have got through."""

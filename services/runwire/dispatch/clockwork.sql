@@ -52,13 +52,13 @@ WHERE due_at > created_at
 -- Removes the events of runs that ended long ago, and says so in the runs.
 -- $1 retention, $2 how many runs at once
 WITH old AS (
-    SELECT run_id FROM runs
+    SELECT tenant, run_id FROM runs
     WHERE finished_at < now() - $1::interval AND event_log AND NOT events_expired
     ORDER BY finished_at
     LIMIT $2
     FOR UPDATE SKIP LOCKED
 ), gone AS (
-    DELETE FROM run_events e USING old WHERE e.run_id = old.run_id
+    DELETE FROM run_events e USING old WHERE e.run_id = old.run_id AND e.tenant = old.tenant
 )
-UPDATE runs r SET events_expired = true FROM old WHERE r.run_id = old.run_id
+UPDATE runs r SET events_expired = true FROM old WHERE r.run_id = old.run_id AND r.tenant = old.tenant
 RETURNING r.run_id

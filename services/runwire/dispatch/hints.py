@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from runwire.core.bus import Bus
+from runwire.core.ids import RunKey
 
 _log = logging.getLogger(__name__)
 
@@ -49,21 +50,21 @@ class Hints:
         """A thread state request for this graph is there."""
         self.later(self._bus.wake_for_state(graph_id))
 
-    def cancel(self, run_id: UUID, worker_id: UUID, action: str) -> None:
+    def cancel(self, run: RunKey, worker_id: UUID, action: str) -> None:
         """The run's worker has to stop it."""
-        self.later(self._bus.cancel(run_id, worker_id, action))
+        self.later(self._bus.cancel(run, worker_id, action))
 
-    def cancel_each(self, stopping: Sequence[tuple[UUID, UUID, str]]) -> None:
+    def cancel_each(self, stopping: Sequence[tuple[RunKey, UUID, str]]) -> None:
         """As cancel, for many: run, worker and action. One after another, since Redis' connections are few."""
         self.later(self._cancel_each(stopping))
 
-    def ended(self, *run_ids: UUID) -> None:
+    def ended(self, *runs: RunKey) -> None:
         """The runs have ended without a worker: an empty message makes their followers look at the rows."""
-        self.later(self._bus.publish([(self._bus.keys.events(run_id), b"") for run_id in run_ids]))
+        self.later(self._bus.publish([(self._bus.keys.events(run), b"") for run in runs]))
 
-    async def _cancel_each(self, stopping: Sequence[tuple[UUID, UUID, str]]) -> None:
-        for run_id, worker_id, action in stopping:
-            await self._bus.cancel(run_id, worker_id, action)
+    async def _cancel_each(self, stopping: Sequence[tuple[RunKey, UUID, str]]) -> None:
+        for run, worker_id, action in stopping:
+            await self._bus.cancel(run, worker_id, action)
 
     def of_thread(self, tenant: str, thread_id: str | None, run_id: UUID) -> None:
         """A run of the thread was created, or has ended without a worker. What comes at once goes out together."""

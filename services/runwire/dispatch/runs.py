@@ -13,6 +13,7 @@ from runwire.api.dispatch.v1.runs_pb2 import RunFilter
 from runwire.api.type.v1.run_pb2 import Run
 from runwire.core import sql
 from runwire.core.errors import RunNotFinished, RunNotFound
+from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool, persistently
 from runwire.core.run_message import RUN_COLUMNS, STATUSES
 from runwire.dispatch.hints import Hints
@@ -93,9 +94,9 @@ class Runs:
             case "not_found":
                 raise RunNotFound(run_id=run_id)
             case "requested":
-                self._hints.cancel(run_id, row["worker_id"], row["cancel_action"])
+                self._hints.cancel(RunKey(tenant, run_id), row["worker_id"], row["cancel_action"])
             case "cancelled":
-                self._hints.ended(run_id)
+                self._hints.ended(RunKey(tenant, run_id))
         if row["promoted_graph_id"] is not None:
             self._hints.wake(row["promoted_graph_id"])
         if row["outcome"] == "cancelled":
@@ -106,9 +107,13 @@ class Runs:
         """The rows of those that were active, after the decision."""
         rows = await persistently(_RETRY_SECONDS, self._cancel_all, tenant, order)
         self._hints.cancel_each(
-            [(row["run_id"], row["worker_id"], row["cancel_action"]) for row in rows if row["outcome"] == "requested"]
+            [
+                (RunKey(tenant, row["run_id"]), row["worker_id"], row["cancel_action"])
+                for row in rows
+                if row["outcome"] == "requested"
+            ]
         )
-        self._hints.ended(*(row["run_id"] for row in rows if row["outcome"] == "cancelled"))
+        self._hints.ended(*(RunKey(tenant, row["run_id"]) for row in rows if row["outcome"] == "cancelled"))
         for graph_id in {row["promoted_graph_id"] for row in rows} - {None}:
             self._hints.wake(graph_id)
         for row in rows:

@@ -10,7 +10,7 @@ WHERE tenant = $1 AND run_id = $2
 WITH found AS (
     SELECT run_id, finished_at IS NOT NULL AS finished FROM runs WHERE tenant = $1 AND run_id = $2 FOR UPDATE
 ), gone AS (
-    DELETE FROM runs r USING found WHERE r.run_id = found.run_id AND found.finished
+    DELETE FROM runs r USING found WHERE r.tenant = $1 AND r.run_id = found.run_id AND found.finished
 )
 SELECT finished FROM found
 

@@ -12,6 +12,7 @@ from runwire.api.dispatch.v1 import runs_pb2
 from runwire.api.type.v1 import run_pb2
 from runwire.core import sql
 from runwire.core.errors import AssistantNotFound, CheckpointNotFound, IdReused, Refusal, ThreadBusy, ThreadNotFound
+from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool, persistently
 from runwire.core.run_message import RUN_COLUMNS, run_message
 from runwire.dispatch.assistants import Assistant, Assistants
@@ -115,9 +116,10 @@ class RunCreation:
         if row["outcome"] != "created":
             return
         if row["ended"]:
-            self._hints.ended(*row["ended"])
+            self._hints.ended(*(RunKey(tenant, run_id) for run_id in row["ended"]))
         if row["stopping_run_id"] is not None:
-            self._hints.cancel(row["stopping_run_id"], row["stopping_worker_id"], row["stopping_action"])
+            stopping = RunKey(tenant, row["stopping_run_id"])
+            self._hints.cancel(stopping, row["stopping_worker_id"], row["stopping_action"])
         self._hints.of_thread(tenant, order.thread_id, order.run_id)
 
 

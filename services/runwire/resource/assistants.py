@@ -13,7 +13,7 @@ from runwire.api.type.v1.run_pb2 import RunConfig
 from runwire.core import sql
 from runwire.core.bus import Bus
 from runwire.core.errors import AssistantIsDefault, AssistantNotFound, GraphNotFound
-from runwire.core.ids import default_assistant_id
+from runwire.core.ids import RunKey, default_assistant_id
 from runwire.core.postgres import Pool
 from runwire.resource.creation import check_same
 from runwire.resource.graphs import is_published
@@ -118,17 +118,17 @@ class Assistants:
             cancelled = await connection.fetch(_SQL["cancel_runs"], tenant, assistant_id)
             await connection.execute(_SQL["delete_assistant"], tenant, assistant_id)
         await stop_orphans(self._bus, orphans)
-        await self._tell(cancelled)
+        await self._tell(tenant, cancelled)
 
-    async def _tell(self, cancelled: Sequence[asyncpg.Record]) -> None:
+    async def _tell(self, tenant: str, cancelled: Sequence[asyncpg.Record]) -> None:
         await self._bus.wake({row["promoted_graph_id"] for row in cancelled} - {None})
         for row in cancelled:
             if row["outcome"] == "requested":
-                await self._bus.cancel(row["run_id"], row["worker_id"], "interrupt")
-        ended = [self._bus.keys.events(row["run_id"]) for row in cancelled if row["outcome"] == "cancelled"]
+                await self._bus.cancel(RunKey(tenant, row["run_id"]), row["worker_id"], "interrupt")
+        ended = [RunKey(tenant, row["run_id"]) for row in cancelled if row["outcome"] == "cancelled"]
         if ended:
             # An empty message makes followers look at the row.
-            await self._bus.publish([(channel, b"") for channel in ended])
+            await self._bus.publish([(self._bus.keys.events(run), b"") for run in ended])
 
 
 async def _lock(connection: asyncpg.Connection[asyncpg.Record], tenant: str, assistant_id: str) -> None:

@@ -17,6 +17,7 @@ from runwire.core import checkpoint_upkeep, sql
 from runwire.core.bus import Bus
 from runwire.core.checkpoint_threads import ThreadKeys
 from runwire.core.errors import ThreadNotFound
+from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool, retrying
 from runwire.resource.creation import check_same
 from runwire.resource.listing import Conditions, Order, Page, PageRequest, count_rows, read_page
@@ -83,7 +84,7 @@ class Filter:
 class Orphan:
     """An active run that was deleted; with the worker that may still execute it."""
 
-    run_id: UUID
+    run: RunKey
     worker_id: UUID | None
 
 
@@ -182,16 +183,16 @@ async def delete_locked(
     await connection.execute(_SQL["delete_state_requests"], tenant, thread_ids)
     await connection.execute(_SQL["delete_checkpoints"], tenant, thread_ids)
     await connection.execute(_SQL["delete_threads"], tenant, thread_ids)
-    return [Orphan(row["run_id"], row["worker_id"]) for row in rows]
+    return [Orphan(RunKey(tenant, row["run_id"]), row["worker_id"]) for row in rows]
 
 
 async def stop_orphans(bus: Bus, orphans: Sequence[Orphan]) -> None:
     """Tells workers to stop, and followers to look at the row, which is gone."""
     for orphan in orphans:
         if orphan.worker_id is not None:
-            await bus.cancel(orphan.run_id, orphan.worker_id, "interrupt")
+            await bus.cancel(orphan.run, orphan.worker_id, "interrupt")
     if orphans:
-        await bus.publish([(bus.keys.events(orphan.run_id), b"") for orphan in orphans])
+        await bus.publish([(bus.keys.events(orphan.run), b"") for orphan in orphans])
 
 
 def _thread(row: asyncpg.Record, *, full: bool) -> Thread:

@@ -14,6 +14,7 @@ import asyncpg
 
 from runwire.core import sql
 from runwire.core.bus import Bus
+from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool, persistently
 
 _log = logging.getLogger(__name__)
@@ -60,11 +61,11 @@ class Disconnects:
         return await self._pool.fetchrow(_SQL["cancel_run"], tenant, run_id, timeout=_STATEMENT_SECONDS)
 
     async def _tell(self, tenant: str, run_id: UUID, row: asyncpg.Record) -> None:
-        keys = self._bus.keys
+        keys, run = self._bus.keys, RunKey(tenant, run_id)
         if row["outcome"] == "requested":
-            await self._bus.cancel(run_id, row["worker_id"], row["cancel_action"])
+            await self._bus.cancel(run, row["worker_id"], row["cancel_action"])
         elif row["outcome"] == "cancelled":
-            messages = [(keys.events(run_id), b"")]
+            messages = [(keys.events(run), b"")]
             if row["thread_id"] is not None:
                 messages.append((keys.thread(tenant, row["thread_id"]), str(run_id).encode()))
             await self._bus.publish(messages)

@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Protocol
-from uuid import UUID
 
 from runwire.core.bus import Bus
 from runwire.core.errors import ServerDraining
+from runwire.core.ids import RunKey
 from runwire.stream.batch import Batch, Malformed, parse
 
 _log = logging.getLogger(__name__)
@@ -167,9 +167,9 @@ class Fanout:
         for channel in self._channels.values():
             channel.tell(None)
 
-    def join(self, run_id: UUID, listener: Listener) -> AbstractAsyncContextManager[Channel]:
+    def join(self, run: RunKey, listener: Listener) -> AbstractAsyncContextManager[Channel]:
         """Gives `listener` what comes live of a run. Entered once Redis has acknowledged, or is late."""
-        return self._join(self.keys.events(run_id), listener, has_events=True)
+        return self._join(self.keys.events(run), listener, has_events=True)
 
     def join_thread(self, tenant: str, thread_id: str, listener: Listener) -> AbstractAsyncContextManager[Channel]:
         """Tells `listener` when runs of a thread come, begin or end. Entered as `join`."""

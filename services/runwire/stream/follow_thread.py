@@ -170,7 +170,7 @@ class ThreadFollower:
             return self._joined
         await self._leave()
         queue, seat = LiveQueue(self._buffer_bytes, self._woken), AsyncExitStack()
-        channel = await seat.enter_async_context(self._fanout.join(run_id, queue))
+        channel = await seat.enter_async_context(self._fanout.join(self._log.key(run_id), queue))
         self._joined = Joined(run_id, queue, channel, seat)
         return self._joined
 

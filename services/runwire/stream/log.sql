@@ -17,11 +17,11 @@ LEFT JOIN LATERAL (
         FROM (
             SELECT b.claim, b.first_seq, b.last_seq, b.events
             FROM run_events b
-            WHERE b.run_id = r.run_id
+            WHERE b.run_id = r.run_id AND b.tenant = r.tenant
             -- From the batch on that the position lies in: reading begins at one place of the index.
             AND (b.claim, b.first_seq) >= ($3, COALESCE((
                 SELECT max(p.first_seq) FROM run_events p
-                WHERE p.run_id = r.run_id AND p.claim = $3 AND p.first_seq <= $4
+                WHERE p.run_id = r.run_id AND p.tenant = r.tenant AND p.claim = $3 AND p.first_seq <= $4
             ), 0))
             AND (b.claim, b.last_seq) > ($3, $4)
             ORDER BY b.claim, b.first_seq
@@ -37,6 +37,6 @@ ORDER BY page.claim, page.first_seq
 -- $1 tenant, $2 run
 SELECT e.claim, e.first_seq, e.last_seq, e.events
 FROM run_events e
-WHERE e.run_id = $2 AND EXISTS (SELECT 1 FROM runs r WHERE r.tenant = $1 AND r.run_id = $2)
+WHERE e.tenant = $1 AND e.run_id = $2
 ORDER BY e.claim DESC, e.first_seq DESC
 LIMIT 1

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from runwire.api.stream.v1 import stream_pb2
 from runwire.core.identity import tenant_of
+from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool
 from runwire.core.settings import Settings
 from runwire.stream.disconnect import Disconnects
@@ -49,7 +50,7 @@ class StreamServicer:
         tenant = tenant_of(context)
         with self._may_be_cut_off(tenant, follow, context):
             queue = LiveQueue(self._buffer_bytes)
-            async with self._fanout.join(follow.run_id, queue) as channel:
+            async with self._fanout.join(RunKey(tenant, follow.run_id), queue) as channel:
                 await context.send_initial_metadata(())
                 log = Log(self._pool, tenant, follow.run_id)
                 plan = self._plan(follow.selection, follow.heartbeat, follow.after)

@@ -10,6 +10,7 @@ import asyncpg
 
 from runwire.core import sql
 from runwire.core.errors import ThreadNotFound
+from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool
 from runwire.stream.log import Log
 
@@ -43,6 +44,10 @@ class ThreadLog:
         self._pool = pool
         self._tenant = tenant
         self.thread_id = thread_id
+
+    def key(self, run_id: UUID) -> RunKey:
+        """What tells one of its runs from those of other tenants."""
+        return RunKey(self._tenant, run_id)
 
     def of_run(self, run_id: UUID) -> Log:
         """The log of one of its runs."""

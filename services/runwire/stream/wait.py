@@ -14,6 +14,7 @@ from runwire.api.type.v1.json_pb2 import Json
 from runwire.api.type.v1.run_pb2 import Interrupt
 from runwire.core import sql
 from runwire.core.errors import RunNotFound
+from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool, persistently
 from runwire.core.run_message import run_message
 from runwire.stream.batch import Batch
@@ -51,7 +52,7 @@ class Waiting:
             return _response(await self._read(tenant, run_id))
         until = asyncio.get_running_loop().time() + timeout
         signal = EndSignal()
-        async with self._fanout.join(run_id, signal) as channel:
+        async with self._fanout.join(RunKey(tenant, run_id), signal) as channel:
             return _response(await self._wait(tenant, run_id, signal, channel, until))
 
     async def _wait(

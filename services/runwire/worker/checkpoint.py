@@ -64,7 +64,7 @@ class RunwireSaver(BaseCheckpointSaver[str]):
         self._pool = pool
         self._bridge = LoopBridge()
         self._fence = fence
-        self._fence_values = (fence.run_id, fence.claim) if fence else (None, None)
+        self._fence_values = (fence.tenant, fence.run_id, fence.claim) if fence else (None, None, None)
         self._keys = ThreadKeys(tenant)
         self._upkeep = CheckpointUpkeep(self._pool, self._keys, fence)
 

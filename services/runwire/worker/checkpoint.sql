@@ -1,24 +1,24 @@
--- The statements of a running graph. $1 and $2 of the writing ones are the fence: the run's id and its claim. A null id
--- means unfenced. The lock makes a takeover's UPDATE of the run and the write wait for each other, whichever is first,
+-- The statements of a running graph. $1 to $3 of the writing ones are the fence: the run's tenant, its id and its claim. A null
+-- id means unfenced. The lock makes a takeover's UPDATE of the run and the write wait for each other, whichever is first,
 -- and it is taken before any row is touched.
 
 -- name: put_checkpoint
--- $3 thread, $4 namespace, $5 checkpoint id, $6 parent's id, $7 checkpoint, $8 metadata; blobs: $9 channels, $10 versions,
--- $11 types, $12 bytes. Returns whether the fence held.
+-- $4 thread, $5 namespace, $6 checkpoint id, $7 parent's id, $8 checkpoint, $9 metadata; blobs: $10 channels, $11 versions,
+-- $12 types, $13 bytes. Returns whether the fence held.
 WITH claim AS MATERIALIZED (
-    SELECT FROM runs WHERE run_id = $1 AND claim = $2 AND status = 'running' FOR SHARE
+    SELECT FROM runs WHERE tenant = $1 AND run_id = $2 AND claim = $3 AND status = 'running' FOR SHARE
 ), fence AS MATERIALIZED (
-    SELECT $1::uuid IS NULL OR EXISTS (SELECT FROM claim) AS held
+    SELECT $2::uuid IS NULL OR EXISTS (SELECT FROM claim) AS held
 ), stored_blobs AS (
     INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
-    SELECT $3, $4, b.channel, b.version, b.type, b.blob
+    SELECT $4, $5, b.channel, b.version, b.type, b.blob
     FROM fence
-    CROSS JOIN unnest($9::text[], $10::text[], $11::text[], $12::bytea[]) AS b (channel, version, type, blob)
+    CROSS JOIN unnest($10::text[], $11::text[], $12::text[], $13::bytea[]) AS b (channel, version, type, blob)
     WHERE fence.held
     ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING
 ), stored_checkpoint AS (
     INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
-    SELECT $3, $4, $5, $6, $7::text::jsonb, $8::text::jsonb
+    SELECT $4, $5, $6, $7, $8::text::jsonb, $9::text::jsonb
     FROM fence
     WHERE fence.held
     ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id) DO UPDATE
@@ -27,26 +27,26 @@ WITH claim AS MATERIALIZED (
 SELECT held FROM fence
 
 -- name: put_writes
--- $3 thread, $4 namespace, $5 checkpoint id, $6 task, $7 task path; writes: $8 positions, $9 channels, $10 types, $11 bytes.
+-- $4 thread, $5 namespace, $6 checkpoint id, $7 task, $8 task path; writes: $9 positions, $10 channels, $11 types, $12 bytes.
 -- An ordinary write is stored once; a special one (negative position: error, interrupt, resume, scheduled) is replaced,
 -- and what it replaces of another run is kept beside it, for a rollback.
 -- Returns whether the fence held.
 WITH claim AS MATERIALIZED (
-    SELECT FROM runs WHERE run_id = $1 AND claim = $2 AND status = 'running' FOR SHARE
+    SELECT FROM runs WHERE tenant = $1 AND run_id = $2 AND claim = $3 AND status = 'running' FOR SHARE
 ), fence AS MATERIALIZED (
-    SELECT $1::uuid IS NULL OR EXISTS (SELECT FROM claim) AS held
+    SELECT $2::uuid IS NULL OR EXISTS (SELECT FROM claim) AS held
 ), stored_writes AS (
     INSERT INTO checkpoint_writes AS x
         (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob, run_id)
-    SELECT $3, $4, $5, $6, $7, w.idx, w.channel, w.type, w.blob, $1
+    SELECT $4, $5, $6, $7, $8, w.idx, w.channel, w.type, w.blob, $2
     FROM fence
-    CROSS JOIN unnest($8::int[], $9::text[], $10::text[], $11::bytea[]) AS w (idx, channel, type, blob)
+    CROSS JOIN unnest($9::int[], $10::text[], $11::text[], $12::bytea[]) AS w (idx, channel, type, blob)
     WHERE fence.held
     ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx) DO UPDATE
     SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob, run_id = EXCLUDED.run_id,
-        replaced_run_id = CASE WHEN x.run_id IS DISTINCT FROM $1 THEN x.run_id ELSE x.replaced_run_id END,
-        replaced_type = CASE WHEN x.run_id IS DISTINCT FROM $1 THEN x.type ELSE x.replaced_type END,
-        replaced_blob = CASE WHEN x.run_id IS DISTINCT FROM $1 THEN x.blob ELSE x.replaced_blob END
+        replaced_run_id = CASE WHEN x.run_id IS DISTINCT FROM $2 THEN x.run_id ELSE x.replaced_run_id END,
+        replaced_type = CASE WHEN x.run_id IS DISTINCT FROM $2 THEN x.type ELSE x.replaced_type END,
+        replaced_blob = CASE WHEN x.run_id IS DISTINCT FROM $2 THEN x.blob ELSE x.replaced_blob END
     WHERE EXCLUDED.idx < 0
 )
 SELECT held FROM fence

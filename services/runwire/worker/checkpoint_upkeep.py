@@ -62,5 +62,5 @@ class CheckpointUpkeep:
 
     async def _hold_claim(self, connection: Connection) -> None:
         fence = self._fence
-        if fence and not await connection.fetchval(SQL["hold_claim"], fence.run_id, fence.claim):
+        if fence and not await connection.fetchval(SQL["hold_claim"], fence.tenant, fence.run_id, fence.claim):
             raise StaleClaim(fence)

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from runwire.api.dispatch.v1.runs_pb2 import CreateRunRequest
+from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool
 from runwire.core.sql import load
 from runwire.worker.fence import Fence
@@ -35,7 +36,12 @@ class ClaimedRun:
     @property
     def fence(self) -> Fence:
         """What its writes carry."""
-        return Fence(self.run_id, self.claim)
+        return Fence(self.run_id, self.claim, self.tenant)
+
+    @property
+    def key(self) -> RunKey:
+        """What tells it from all others."""
+        return RunKey(self.tenant, self.run_id)
 
     @property
     def checkpoint_thread(self) -> str:
@@ -119,7 +125,9 @@ class Claims:
 
     async def release(self, run: ClaimedRun, *, use_up: bool, delay: timedelta = timedelta(0)) -> str | None:
         """Puts a run back at the head of its queue. Returns the graph to wake a worker for."""
-        graph_id: str | None = await self._pool.fetchval(SQL["release_run"], run.run_id, run.claim, use_up, delay)
+        graph_id: str | None = await self._pool.fetchval(
+            SQL["release_run"], run.tenant, run.run_id, run.claim, use_up, delay
+        )
         return graph_id
 
 

@@ -7,7 +7,7 @@
 WITH owner AS MATERIALIZED (
     SELECT worker_id FROM workers WHERE worker_id = $1 AND NOT draining FOR KEY SHARE
 ), due AS MATERIALIZED (
-    SELECT r.run_id, r.attempts FROM runs r
+    SELECT r.tenant, r.run_id, r.attempts FROM runs r
     WHERE r.ready AND r.due_at <= now() AND r.graph_id = ANY ($3::text[]) AND EXISTS (SELECT FROM owner)
     ORDER BY r.due_at, r.position
     LIMIT $4
@@ -18,7 +18,7 @@ SET status = 'running', ready = false, worker_id = $1, executor = $2, claim = r.
     attempts = LEAST(r.attempts + 1, $6::int), started_at = now(), began_at = COALESCE(r.began_at, now()),
     deadline_at = now() + COALESCE(r.run_timeout, $5)
 FROM due
-WHERE r.run_id = due.run_id
+WHERE r.run_id = due.run_id AND r.tenant = due.tenant
 RETURNING r.run_id, r.tenant, r.thread_id, r.assistant_id, r.graph_id, r.claim, due.attempts + 1 AS attempts, r.event_log,
     r.metadata::text AS metadata, COALESCE(r.run_timeout, $5) AS timeout, r.request
 
@@ -29,5 +29,5 @@ SELECT outcome, promoted_graph_id
 FROM finish_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 
 -- name: release_run
--- $1 run, $2 claim, $3 whether the attempt counts, $4 delay
-SELECT release_run($1, $2, $3, $4)
+-- $1 tenant, $2 run, $3 claim, $4 whether the attempt counts, $5 delay
+SELECT release_run($1, $2, $3, $4, $5)

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 from langgraph.pregel import Pregel
 from langgraph.store.base import TTLConfig
@@ -18,6 +17,7 @@ from runwire.api.dispatch.v1.runs_pb2 import CreateRunRequest
 from runwire.api.type.v1 import run_pb2
 from runwire.core import jsons
 from runwire.core.errors import CheckpointNotFound
+from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool
 from runwire.core.sql import load
 from runwire.worker.checkpoint import RunwireSaver
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 SQL = load(__file__)
 
-current_run: ContextVar[UUID | None] = ContextVar("current_run", default=None)
+current_run: ContextVar[RunKey | None] = ContextVar("current_run", default=None)
 """The run that the code of this context belongs to; threads that it starts through the loop are known by it."""
 
 _DURABILITY: Mapping[int, Durability] = {
@@ -80,7 +80,7 @@ class Attempt:
         Raises StaleClaim when the run is not ours any more, Retry when it may be tried again, CancelledError when
         cancelled.
         """
-        current_run.set(self.run.run_id)
+        current_run.set(self.run.key)
         self.events.started()
         try:
             await self._drive()

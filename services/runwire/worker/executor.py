@@ -13,6 +13,7 @@ from uuid import UUID
 from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
 from runwire.core.bus import Bus
+from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool, is_transient
 from runwire.core.settings import Settings
 from runwire.worker.claims import ClaimedRun, Claims, Ending, Finished, LoggedEvents
@@ -62,7 +63,7 @@ class Executor:
         self._bus = bus
         self._outbox = outbox
         self._claims = Claims(pool, worker_id, number, settings.run_timeout, settings.max_attempts)
-        self._held: dict[UUID, Held] = {}
+        self._held: dict[RunKey, Held] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._slot_freed = asyncio.Event()
         self._draining = asyncio.Event()
@@ -80,9 +81,9 @@ class Executor:
             await waiter.aclose()
         await self._drained()
 
-    def cancel(self, run_id: UUID) -> None:
+    def cancel(self, run: RunKey) -> None:
         """Stops a run if it is here."""
-        if held := self._held.get(run_id):
+        if held := self._held.get(run):
             held.ask("cancel")
 
     def drain(self) -> None:
@@ -126,10 +127,10 @@ class Executor:
     async def _begin(self, claimed: Sequence[ClaimedRun]) -> None:
         loop = asyncio.get_running_loop()
         for run in claimed:
-            self._held[run.run_id] = Held(run, loop.create_future())
-        counted = await self._bus.begin_attempts([run.run_id for run in claimed])
+            self._held[run.key] = Held(run, loop.create_future())
+        counted = await self._bus.begin_attempts([run.key for run in claimed])
         for run, (attempts, cancel) in zip(claimed, counted, strict=True):
-            held = self._held[run.run_id]
+            held = self._held[run.key]
             if cancel is not None:
                 held.ask("cancel")
             task = asyncio.create_task(self._see_to_its_end(held, attempts), name=f"run-{run.run_id}")
@@ -145,7 +146,7 @@ class Executor:
             _log.exception("attempt broke", extra={"action": "attempt_broke", "run_id": str(held.run.run_id)})
             await self._release(held.run, use_up=True)
         finally:
-            del self._held[held.run.run_id]
+            del self._held[held.run.key]
             self._slot_freed.set()
 
     async def _attempt(self, held: Held, counted: int) -> None:
@@ -164,15 +165,15 @@ class Executor:
             await self._conclude(held, attempt, graph)
         else:
             held.ask("timeout")
-            await self._stop(graph, run.run_id)
+            await self._stop(graph, run.key)
             await self._stopped(held, attempt, graph)
 
-    async def _stop(self, graph: asyncio.Task[Ending], run_id: UUID) -> None:
+    async def _stop(self, graph: asyncio.Task[Ending], run: RunKey) -> None:
         """Cancels until no code of the run is left. Code that refuses is ended with its process, by the supervisor."""
         while not graph.done():
             graph.cancel()
             await asyncio.wait([graph], timeout=_CANCEL_AGAIN_SECONDS)
-        await self._threads.ended(run_id)
+        await self._threads.ended(run)
 
     async def _conclude(self, held: Held, attempt: Attempt, graph: asyncio.Task[Ending]) -> None:
         """The graph has ended by itself, one way or another."""
@@ -210,7 +211,7 @@ class Executor:
             raise StaleClaim(run.fence)
         self._outbox.tell_thread(box, run.tenant, run.thread_id)
         self._outbox.publish_only(box, last_event)
-        await self._bus.forget_run(run.run_id)
+        await self._bus.forget_run(run.key)
         if finished.promoted_graph_id is not None:
             await self._bus.wake([finished.promoted_graph_id])
 
@@ -239,7 +240,7 @@ class Executor:
     async def _release(self, run: ClaimedRun, *, use_up: bool, delay: timedelta = timedelta(0)) -> None:
         graph_id: str | None = await _persistently()(self._claims.release, run, use_up=use_up, delay=delay)
         if not use_up:
-            await self._bus.give_back_attempt(run.run_id)
+            await self._bus.give_back_attempt(run.key)
         if graph_id is not None and not delay:
             await self._bus.wake([graph_id])
 

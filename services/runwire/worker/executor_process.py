@@ -11,6 +11,7 @@ from uuid import UUID
 from runwire.core import logs
 from runwire.core.bus import Bus
 from runwire.core.expiry import InvalidExpiry
+from runwire.core.ids import RunKey
 from runwire.core.lifetime import runner
 from runwire.core.postgres import connect
 from runwire.core.settings import Settings
@@ -87,7 +88,7 @@ class Orders:
                 self._link.send("pong")
             case "cancel":
                 for lane in self.lanes:
-                    lane.cancel(UUID(message["run_id"]))
+                    lane.cancel(RunKey.parse(message["run"]))
             case "drain":
                 for lane in self.lanes:
                     lane.drain()

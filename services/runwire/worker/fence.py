@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from runwire.core.ids import DEFAULT_TENANT, RunKey
+
 
 @dataclass(frozen=True, slots=True)
 class Fence:
@@ -12,13 +14,19 @@ class Fence:
 
     run_id: UUID
     claim: int
+    tenant: str = DEFAULT_TENANT
+
+    @property
+    def run(self) -> RunKey:
+        """The run."""
+        return RunKey(self.tenant, self.run_id)
 
 
 class StaleClaim(Exception):
     """The run has been taken over or has ended, so nothing was written."""
 
     def __init__(self, fence: Fence) -> None:
-        super().__init__(f"claim {fence.claim} of run {fence.run_id} no longer holds; nothing was written")
+        super().__init__(f"claim {fence.claim} of run {fence.run} no longer holds; nothing was written")
         self.fence = fence
 
 

@@ -1,6 +1,6 @@
 """The line between a supervisor and one of its executors: a socket pair with a JSON object a line.
 
-    supervisor -> executor   start {worker_id}, ping {}, cancel {run_id}, drain {}
+    supervisor -> executor   start {worker_id}, ping {}, cancel {run}, drain {}
     executor -> supervisor   ready {graph_ids}, failed {reason}, pong {}
 
 An executor reads it in a thread of its own, since its event loop runs users' code and may be blocked. When the line

@@ -7,9 +7,9 @@ import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from uuid import UUID
 
 from runwire.core.bus import Bus
+from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool, is_transient
 from runwire.core.settings import Settings
 from runwire.core.sql import load
@@ -49,8 +49,8 @@ class Outbox:
         self._flush_interval = settings.event_flush_interval.total_seconds()
         self._limit = settings.event_buffer_bytes
         self._bytes = 0
-        self._dirty: dict[UUID, RunOutbox] = {}
-        self._unlogged: dict[UUID, RunOutbox] = {}
+        self._dirty: dict[RunKey, RunOutbox] = {}
+        self._unlogged: dict[RunKey, RunOutbox] = {}
         self._wake_publisher = asyncio.Event()
         self._wake_logger = asyncio.Event()
         self._room = asyncio.Event()
@@ -74,23 +74,23 @@ class Outbox:
 
     def open(self, fence: Fence, *, logged: bool) -> RunOutbox:
         """The outbox of one attempt."""
-        return RunOutbox(fence, self._bus.keys.events(fence.run_id), logged)
+        return RunOutbox(fence, self._bus.keys.events(fence.run), logged)
 
     def add(self, run: RunOutbox, event: bytes) -> None:
         """Takes the run's next event."""
         run.to_publish.append(event)
-        self._dirty[run.fence.run_id] = run
+        self._dirty[run.fence.run] = run
         self._wake_publisher.set()
         if run.logged:
             run.to_log.append(event)
-            self._unlogged[run.fence.run_id] = run
+            self._unlogged[run.fence.run] = run
             self._grow(len(event))
             self._wake_logger.set()
 
     def publish_only(self, run: RunOutbox, event: bytes) -> None:
         """Takes an event that is in the log already."""
         run.to_publish.append(event)
-        self._dirty[run.fence.run_id] = run
+        self._dirty[run.fence.run] = run
         self._wake_publisher.set()
 
     def tell_thread(self, run: RunOutbox, tenant: str, thread_id: str | None) -> None:
@@ -109,7 +109,7 @@ class Outbox:
         """What is still to be logged of a run that ends; from here on it is the caller's to write."""
         if run.in_flight is not None:
             await asyncio.wait([run.in_flight])
-        self._unlogged.pop(run.fence.run_id, None)
+        self._unlogged.pop(run.fence.run, None)
         if not run.to_log:
             return None
         batch = LoggedEvents(run.log_from, run.log_from + len(run.to_log) - 1, b"".join(run.to_log))
@@ -179,7 +179,7 @@ class Outbox:
         for run, events in taken:
             first = run.log_from
             for count, pack in _packs(events):
-                rows.append((run.fence.run_id, run.fence.claim, first, first + count - 1, pack))
+                rows.append((run.fence.tenant, run.fence.run_id, run.fence.claim, first, first + count - 1, pack))
                 first += count
         if rows:
             columns = [list(column) for column in zip(*rows, strict=True)]
@@ -188,7 +188,7 @@ class Outbox:
     def _put_back(self, taken: list[tuple[RunOutbox, list[bytes]]]) -> None:
         for run, events in taken:
             run.to_log = events + run.to_log
-            self._unlogged[run.fence.run_id] = run
+            self._unlogged[run.fence.run] = run
         self._wake_logger.set()
 
 

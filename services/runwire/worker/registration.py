@@ -6,9 +6,8 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from uuid import UUID
 
-from runwire.core.ids import new_uuid
+from runwire.core.ids import RunKey, new_uuid
 from runwire.core.postgres import Pool
 from runwire.core.settings import Settings
 from runwire.core.sql import load
@@ -20,7 +19,7 @@ SQL = load(__file__)
 class Overdue:
     """A run that should have stopped: a cancel was asked for, or its time is up."""
 
-    run_id: UUID
+    run: RunKey
     executor: int
     cancel: bool
 
@@ -29,7 +28,7 @@ class Overdue:
 class Released:
     """What was done with the run of an executor that is gone."""
 
-    run_id: UUID
+    run: RunKey
     graph_id: str | None
 
 
@@ -59,17 +58,21 @@ class Registration:
         rows = await self._pool.fetch(SQL["beat"], self.worker_id, draining)
         if not rows:
             return None
-        return [Overdue(r["run_id"], r["executor"], r["cancel"]) for r in rows if r["run_id"] is not None]
+        return [
+            Overdue(RunKey(r["tenant"], r["run_id"]), r["executor"], r["cancel"])
+            for r in rows
+            if r["run_id"] is not None
+        ]
 
-    async def end_overdue(self, run_id: UUID, message: str) -> None:
+    async def end_overdue(self, run: RunKey, message: str) -> None:
         """Ends a run whose process was killed for it, with what it was killed for."""
-        await self._pool.execute(SQL["end_overdue_run"], self.worker_id, run_id, message)
+        await self._pool.execute(SQL["end_overdue_run"], self.worker_id, run.tenant, run.run_id, message)
 
     async def release(self, executor: int | None, *, use_up: bool) -> list[Released]:
         """Gives back what an executor that is gone held; without a number, what any held. Returns the runs."""
         await self._pool.execute(SQL["release_state_requests"], self.worker_id, executor)
         rows = await self._pool.fetch(SQL["release_runs"], self.worker_id, executor, use_up)
-        return [Released(row["run_id"], row["graph_id"]) for row in rows]
+        return [Released(RunKey(row["tenant"], row["run_id"]), row["graph_id"]) for row in rows]
 
     async def leave(self) -> None:
         """Takes the worker's row away."""

@@ -10,24 +10,24 @@ VALUES ($1, $2, $3, $4, $5, $6)
 WITH beat AS (
     UPDATE workers SET heartbeat_at = now(), draining = $2 WHERE worker_id = $1 RETURNING worker_id
 )
-SELECT r.run_id, r.executor, r.cancel_action IS NOT NULL AS cancel
+SELECT r.tenant, r.run_id, r.executor, r.cancel_action IS NOT NULL AS cancel
 FROM beat LEFT JOIN runs r
     ON r.worker_id = beat.worker_id AND r.status = 'running'
     AND (r.cancel_action IS NOT NULL OR r.deadline_at < now())
 
 -- name: end_overdue_run
 -- Ends a run that had to be killed: TIMEOUT where its time was up, CANCELLED where a cancel waits (release_run sees to that).
--- $1 worker, $2 run, $3 message
+-- $1 worker, $2 tenant, $3 run, $4 message
 SELECT f.outcome
 FROM runs r
 CROSS JOIN LATERAL finish_run(
-    r.run_id, r.claim, r.tenant, r.thread_id, 'timeout', NULL, NULL, NULL, 'RunTimeout', $3, NULL, NULL, NULL, false
+    r.run_id, r.claim, r.tenant, r.thread_id, 'timeout', NULL, NULL, NULL, 'RunTimeout', $4, NULL, NULL, NULL, false
 ) f
-WHERE r.run_id = $2 AND r.worker_id = $1 AND r.status = 'running' AND r.cancel_action IS NULL
+WHERE r.tenant = $2 AND r.run_id = $3 AND r.worker_id = $1 AND r.status = 'running' AND r.cancel_action IS NULL
 
 -- name: release_runs
 -- $1 worker, $2 executor or NULL for all, $3 whether the attempt counts
-SELECT r.run_id, release_run(r.run_id, r.claim, $3, interval '0') AS graph_id
+SELECT r.tenant, r.run_id, release_run(r.tenant, r.run_id, r.claim, $3, interval '0') AS graph_id
 FROM runs r
 WHERE r.worker_id = $1 AND r.status = 'running' AND ($2::int IS NULL OR r.executor = $2)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from runwire.core.bus import Bus
+from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool, is_transient, retrying
 from runwire.core.settings import Settings
 from runwire.worker.link import LINK_VARIABLE, SupervisorEnd
@@ -148,22 +149,22 @@ class Supervisor:
         culprit, limit = executor.killed_for, self._settings.lease.total_seconds()
         if culprit is not None and not culprit.cancel:
             text = "The run reached its time limit and did not stop, so its process was killed."
-            await retrying(limit)(life.end_overdue, culprit.run_id, text)
+            await retrying(limit)(life.end_overdue, culprit.run, text)
         released: list[Released] = await retrying(limit)(life.release, executor.number, use_up=culprit is None)
         if culprit is not None:
-            for run in released:
-                await self._bus.give_back_attempt(run.run_id)
-        ended = [(self._bus.keys.events(run.run_id), b"") for run in released]
+            for given in released:
+                await self._bus.give_back_attempt(given.run)
+        ended = [(self._bus.keys.events(given.run), b"") for given in released]
         if culprit is not None:
-            ended.append((self._bus.keys.events(culprit.run_id), b""))
+            ended.append((self._bus.keys.events(culprit.run), b""))
         await self._bus.publish(ended)
-        await self._bus.wake({run.graph_id for run in released if run.graph_id is not None})
+        await self._bus.wake({given.graph_id for given in released if given.graph_id is not None})
 
     async def _keep_lease(self, life: Registration) -> None:
         interval = self._settings.heartbeat_interval.total_seconds()
         limit = self._settings.lease.total_seconds() * _RENEW_BEFORE
         renewed = time.monotonic()
-        first_seen: dict[UUID, float] = {}
+        first_seen: dict[RunKey, float] = {}
         while True:
             began = time.monotonic()
             try:
@@ -183,20 +184,20 @@ class Supervisor:
             self._ping()
             await asyncio.sleep(interval)
 
-    def _enforce(self, overdue: list[Overdue], first_seen: dict[UUID, float]) -> None:
+    def _enforce(self, overdue: list[Overdue], first_seen: dict[RunKey, float]) -> None:
         """Tells executors of runs that should have stopped, and kills those whose code does not listen."""
         now = time.monotonic()
-        for gone in first_seen.keys() - {run.run_id for run in overdue}:
+        for gone in first_seen.keys() - {late.run for late in overdue}:
             del first_seen[gone]
-        for run in overdue:
-            executor = self._executors.get(run.executor)
+        for late in overdue:
+            executor = self._executors.get(late.executor)
             if executor is None:
                 continue
-            if run.cancel:
-                executor.link.send("cancel", run_id=str(run.run_id))
-            if now - first_seen.setdefault(run.run_id, now) > self._settings.cancel_grace.total_seconds():
-                _log.warning("executor killed", extra={"action": "executor_killed", "run_id": str(run.run_id)})
-                executor.killed_for = executor.killed_for or run
+            if late.cancel:
+                executor.link.send("cancel", run=str(late.run))
+            if now - first_seen.setdefault(late.run, now) > self._settings.cancel_grace.total_seconds():
+                _log.warning("executor killed", extra={"action": "executor_killed", "run": str(late.run)})
+                executor.killed_for = executor.killed_for or late
                 executor.kill()
 
     def _ping(self) -> None:
@@ -210,9 +211,9 @@ class Supervisor:
         def on_message(message: bytes | None) -> None:
             if message is None:
                 return
-            run_id = message.decode().partition(" ")[0]
+            run = message.decode().partition(" ")[0]
             for executor in self._executors.values():
-                executor.link.send("cancel", run_id=run_id)
+                executor.link.send("cancel", run=run)
 
         async with (
             self._bus.subscriptions() as subscriptions,
@@ -237,10 +238,10 @@ class Supervisor:
         beats.cancel()
         # What can't be given back here is given back by the clockwork when the lease has run out.
         released = await life.release(None, use_up=False)
-        for run in released:
-            await self._bus.give_back_attempt(run.run_id)
+        for given in released:
+            await self._bus.give_back_attempt(given.run)
         await life.leave()
-        await self._bus.wake({run.graph_id for run in released if run.graph_id is not None})
+        await self._bus.wake({given.graph_id for given in released if given.graph_id is not None})
 
     async def _end_executors(self) -> None:
         executors, self._executors = dict(self._executors), {}

@@ -8,6 +8,7 @@ from functools import partial
 from uuid import UUID
 
 from runwire.core.bus import Bus
+from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool, is_transient, persistently
 from runwire.core.settings import Settings
 from runwire.core.sql import load
@@ -64,7 +65,7 @@ class StateLane:
         finally:
             await waiter.aclose()
 
-    def cancel(self, run_id: UUID) -> None:
+    def cancel(self, run: RunKey) -> None:
         """Nothing here belongs to a run."""
 
     def drain(self) -> None:

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
-from uuid import UUID
 
+from runwire.core.ids import RunKey
 from runwire.worker.execute import current_run
 
 
@@ -16,7 +16,7 @@ class RunThreads(ThreadPoolExecutor):
 
     def __init__(self, size: int) -> None:
         super().__init__(size, thread_name_prefix="node")
-        self._running: dict[UUID, set[Future[Any]]] = {}
+        self._running: dict[RunKey, set[Future[Any]]] = {}
 
     def install(self, loop: asyncio.AbstractEventLoop) -> None:
         """Makes this the executor that synchronous nodes get."""
@@ -25,20 +25,20 @@ class RunThreads(ThreadPoolExecutor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Runs `fn` in a thread on behalf of the current run."""
         future = super().submit(fn, *args, **kwargs)
-        run_id = current_run.get()
-        if run_id is not None:
-            self._running.setdefault(run_id, set()).add(future)
-            future.add_done_callback(lambda done: self._forget(run_id, done))
+        run = current_run.get()
+        if run is not None:
+            self._running.setdefault(run, set()).add(future)
+            future.add_done_callback(lambda done: self._forget(run, done))
         return future
 
-    async def ended(self, run_id: UUID) -> None:
+    async def ended(self, run: RunKey) -> None:
         """Waits until no thread executes code of the run."""
-        while futures := [asyncio.wrap_future(f) for f in tuple(self._running.get(run_id, ())) if not f.done()]:
+        while futures := [asyncio.wrap_future(f) for f in tuple(self._running.get(run, ())) if not f.done()]:
             await asyncio.wait(futures)
 
-    def _forget(self, run_id: UUID, future: Future[Any]) -> None:
-        futures = self._running.get(run_id)
+    def _forget(self, run: RunKey, future: Future[Any]) -> None:
+        futures = self._running.get(run)
         if futures is not None:
             futures.discard(future)
             if not futures:
-                self._running.pop(run_id, None)
+                self._running.pop(run, None)
