@@ -1,9 +1,10 @@
-"""A run that starts from a checkpoint and loses its executor goes on from what it has written itself."""
+"""A run that loses its executor goes on from what it has written itself, wherever it began."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -54,3 +55,28 @@ async def test_a_second_attempt_does_not_fork_again(owned: Platform, crew: Crew,
     assert (output(ended)["count"], output(ended)["applied"]) == (13, STEPS * 2)
     assert journal.read_text().split()[:2] == ["step0", "step1"]
     assert journal.read_text().split().count("step0") == 1
+
+
+async def test_a_second_attempt_does_not_repeat_tasks_of_a_function(
+    owned: Platform, crew: Crew, tmp_path: Path
+) -> None:
+    [worker] = await crew.of(1)
+    thread, journal, gate = new_thread(), tmp_path / "journal", tmp_path / "gate"
+    journal.touch()
+    await owned.run("count", {}, thread=thread)
+    run = await owned.create("count", {"journal": str(journal), "gate": str(gate)}, thread=thread, modes=["updates"])
+    # Its result is shown when it is done; it is stored before the next task is.
+    await owned.reached(run.run_id, "update", node="_note")
+    await until(lambda: stored_writes(owned, run.run_id))
+    for executor in worker.executors():
+        executor.kill()
+    gate.touch()
+    ended = await owned.finish(run.run_id, within=60)
+    assert (status(ended), ended.run.attempts, output(ended)) == ("success", 2, 2)
+    assert journal.read_text().split() == ["first", "second"]
+
+
+async def stored_writes(platform: Platform, run_id: str) -> int:
+    """How many results of tasks are stored of a run."""
+    count: int = await platform.pool.fetchval("SELECT count(*) FROM checkpoint_writes WHERE run_id = $1", UUID(run_id))
+    return count

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import BaseMessage, BaseMessageChunk
+from langgraph.pregel import Pregel
 
 from runwire.api.stream.v1 import stream_pb2 as pb
 from runwire.api.type.v1.run_pb2 import CheckpointRef, StreamMode
@@ -48,7 +49,8 @@ class Chunks:
         self._by_mode[mode](namespace, chunk)
 
     def _values(self, namespace: Namespace, chunk: Any) -> None:
-        self._events.emit("values", pb.Values(values=json_message(without_interrupts(chunk))), namespace)
+        if shows_values(chunk):
+            self._events.emit("values", pb.Values(values=json_message(without_interrupts(chunk))), namespace)
 
     def _updates(self, namespace: Namespace, chunk: Mapping[str, Any]) -> None:
         for node, update in chunk.items():
@@ -105,6 +107,16 @@ class Chunks:
     def _debug(self, namespace: Namespace, chunk: Mapping[str, Any]) -> None:
         debug = pb.Debug(type=chunk["type"], step=chunk["step"], data=json_message(chunk["payload"]))
         self._events.emit("debug", debug, namespace)
+
+
+def is_function(graph: Pregel[Any, Any, Any, Any]) -> bool:
+    """Whether a graph is an entrypoint function: its state is what it returned, of any type."""
+    return isinstance(graph.output_channels, str)
+
+
+def shows_values(chunk: Any) -> bool:
+    """Whether a chunk of mode "values" has any. A function that pauses has none to show: it returns them at its end."""
+    return not isinstance(chunk, dict) or chunk.keys() != {INTERRUPT}
 
 
 def without_interrupts(values: Any) -> Any:

@@ -22,7 +22,7 @@ from runwire.core.postgres import Pool
 from runwire.core.sql import load
 from runwire.worker.checkpoint import RunwireSaver
 from runwire.worker.checkpoint_pool import RetryingPool
-from runwire.worker.chunks import INTERRUPT, MODES, Chunks, without_interrupts
+from runwire.worker.chunks import INTERRUPT, MODES, Chunks, is_function, shows_values, without_interrupts
 from runwire.worker.claims import ClaimedRun, Ending
 from runwire.worker.events import RunEvents, error_of
 from runwire.worker.fence import StaleClaim, StorageUnavailable
@@ -121,6 +121,9 @@ class Attempt:
     def _output(self) -> str | None:
         if not self._progress.seen_values or self._graph is None:
             return None
+        if self._progress.paused and is_function(self._graph):
+            # It has returned nothing yet; the values are what the thread's call before returned.
+            return None
         values, channels = self._progress.values, self._graph.output_channels
         if isinstance(values, dict) and not isinstance(channels, str):
             values = {key: values[key] for key in channels if key in values}
@@ -153,9 +156,12 @@ class Attempt:
                 if mode in asked:
                     chunks.emit(mode, namespace, chunk)
                 await self._outbox.room()
+            if not self._progress.seen_values:
+                snapshot = await graph.aget_state(run_config(self.run, {}))
+                self._progress.values, self._progress.seen_values = snapshot.values, True
 
     def _note(self, mode: str, chunk: Any) -> None:
-        if mode == "values":
+        if mode == "values" and shows_values(chunk):
             self._progress.values = without_interrupts(chunk)
             self._progress.seen_values = True
         elif mode == "updates" and INTERRUPT in chunk:

@@ -14,6 +14,7 @@ from runwire.core import jsons
 from runwire.core.ids import DEFAULT_TENANT, default_assistant_id
 from runwire.core.postgres import Pool
 from runwire.core.sql import load
+from runwire.worker.chunks import is_function
 from runwire.worker.graphs import Compiled, Graphs
 
 _log = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ def schemas(graph: Compiled) -> dict[str, Any]:
 
 
 def _state_schema(graph: Compiled) -> dict[str, Any]:
+    if is_function(graph):
+        return graph.get_output_jsonschema()
     channels = {name: graph.channels[name] for name in graph.stream_channels_list if name in graph.channels}
     fields: dict[str, Any] = {
         name: (channel.UpdateType, None) for name, channel in channels.items() if isinstance(channel, BaseChannel)
