@@ -18,7 +18,7 @@ class Work(TypedDict, total=False):
 
 
 @task
-async def _note(work: Work, line: str) -> str:
+def _note(work: Work, line: str) -> str:
     if journal := work.get("journal"):
         with Path(journal).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
