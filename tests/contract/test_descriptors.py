@@ -18,6 +18,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from runwire.api.dispatch.v1 import runs_pb2
 from runwire.api.resource.v1 import threads_pb2
 from runwire.core.errors import Refusal
+from runwire.core.identity import ANONYMOUS, identify
 from runwire.dispatch.runs_servicer import RunsServicer
 from runwire.dispatch.thread_state_servicer import ThreadStateServicer
 from runwire.resource.threads_servicer import ThreadsServicer
@@ -50,6 +51,7 @@ class Synchronous:
         method = getattr(self._servicer, name)
 
         def call(request: Any, context: Any) -> Any:
+            identify(ANONYMOUS)
             try:
                 answer = method(request, context)
                 return asyncio.run(answer) if asyncio.iscoroutine(answer) else answer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc
 import pytest
@@ -20,6 +20,7 @@ class Refused:
     reason: str
     infos: int
     violations: dict[str, str]
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 async def refused(call: Awaitable[object]) -> Refused:
@@ -40,4 +41,4 @@ def refusal(error: grpc.aio.AioRpcError) -> Refused:
     for detail in status.details:
         detail.Unpack(bad)
     violations = {violation.field: violation.reason for violation in bad.field_violations}
-    return Refused(error.code(), status.message, info.reason, infos, violations)
+    return Refused(error.code(), status.message, info.reason, infos, violations, dict(info.metadata))

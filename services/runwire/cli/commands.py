@@ -9,12 +9,16 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from runwire.cli import keys
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Runs LangGraph graphs as durable, streamable, cancellable runs behind typed gRPC services.",
 )
+
+app.add_typer(keys.app, name="keys")
 
 StateDir = Annotated[
     Path,

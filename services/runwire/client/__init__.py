@@ -19,12 +19,14 @@
   must happen at a given point, use `contextlib.aclosing` (`contextlib.closing` without asyncio).
 - Calls are repeated where that is safe, as the contract's service config says. They end after 30 seconds, or as
   `client.with_options(timeout=5)` says; waiting for a run and streams have no such end.
+- `connect(api_key=…)`, or `token=…` for what an identity provider gives, says who calls; `credentials=tls(…)` encrypts.
 - A refused call is a `RunwireError` of the class of its code (see `errors`), with `reason`, `metadata`, `violations`
   and `retry_after`. A failed run is not a failed call: only `runs.wait` raises for it, `RunFailed`.
 """
 
 from runwire.client import errors, events, results, words
 from runwire.client.client import Client, SyncClient, channel_options, connect, connect_sync
+from runwire.client.credentials import tls
 from runwire.client.errors import RunFailed, RunwireError
 
 __all__ = [
@@ -38,5 +40,6 @@ __all__ = [
     "errors",
     "events",
     "results",
+    "tls",
     "words",
 ]

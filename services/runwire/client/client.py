@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from types import EllipsisType, TracebackType
@@ -22,6 +22,7 @@ from runwire.api.resource.v1.threads_pb2_grpc import ThreadsServiceStub
 from runwire.api.stream.v1.stream_pb2_grpc import StreamServiceStub
 from runwire.client.assistants import Assistants
 from runwire.client.blocking import SyncAssistants, SyncCrons, SyncRuns, SyncStore, SyncThreads, SyncWorkers
+from runwire.client.credentials import Token, check_plaintext, token_of
 from runwire.client.crons import Crons
 from runwire.client.runs import Runs
 from runwire.client.store import Store
@@ -124,22 +125,27 @@ def connect(
     resource: str = RESOURCE,
     dispatch: str = DISPATCH,
     stream: str = STREAM,
+    api_key: str | None = None,
+    token: Token | None = None,
     credentials: grpc.ChannelCredentials | None = None,
+    allow_plaintext: bool = False,
     metadata: Headers = (),
     timeout: float | None = 30.0,
 ) -> Client:
     """An asyncio client of the services at three addresses, or of all of them behind one `address`.
 
-    `credentials` turns on TLS; `metadata` goes with every call; `timeout` in seconds ends a call that is not a stream.
-    Use it where the event loop runs.
+    `api_key`, or a `token` (or what gives one, asked before each call), says who calls. `credentials` turns on TLS, see
+    `tls`; without it, ValueError keeps keys and tokens on this machine unless `allow_plaintext`. `metadata` goes with
+    every call; `timeout` in seconds ends a call that is not a stream. Use it where the event loop runs.
     """
     addresses = [resource, dispatch, stream] if address is None else [address]
+    shown = _shown(addresses, api_key, token, encrypted=credentials is not None or allow_plaintext)
     options = channel_options()
     channels = [
         grpc.aio.secure_channel(each, credentials, options) if credentials else grpc.aio.insecure_channel(each, options)
         for each in addresses
     ]
-    return Client(*_three(channels), AsyncWire(timeout, _pairs(metadata)))
+    return Client(*_three(channels), AsyncWire(timeout, _pairs(metadata), shown))
 
 
 def connect_sync(
@@ -148,18 +154,22 @@ def connect_sync(
     resource: str = RESOURCE,
     dispatch: str = DISPATCH,
     stream: str = STREAM,
+    api_key: str | None = None,
+    token: str | Callable[[], str] | None = None,
     credentials: grpc.ChannelCredentials | None = None,
+    allow_plaintext: bool = False,
     metadata: Headers = (),
     timeout: float | None = 30.0,
 ) -> SyncClient:
     """A synchronous client; the arguments are those of `connect`."""
     addresses = [resource, dispatch, stream] if address is None else [address]
+    shown = _shown(addresses, api_key, token, encrypted=credentials is not None or allow_plaintext)
     options = channel_options()
     channels = [
         grpc.secure_channel(each, credentials, options) if credentials else grpc.insecure_channel(each, options)
         for each in addresses
     ]
-    return SyncClient(*_three(channels), BlockingWire(timeout, _pairs(metadata)))
+    return SyncClient(*_three(channels), BlockingWire(timeout, _pairs(metadata), shown))
 
 
 def channel_options() -> list[tuple[str, Any]]:
@@ -196,6 +206,13 @@ def _parts(
         Store(wire, StoreServiceStub(resource)),
         Workers(wire, WorkersServiceStub(dispatch)),
     )
+
+
+def _shown(addresses: Sequence[str], api_key: str | None, token: Token | None, *, encrypted: bool) -> Token | None:
+    shown = token_of(api_key, token)
+    if shown is not None:
+        check_plaintext(addresses, allowed=encrypted)
+    return shown
 
 
 _Wire = TypeVar("_Wire", bound=Wire)

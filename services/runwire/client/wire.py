@@ -10,12 +10,13 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 import grpc
 import grpc.aio
 
+from runwire.client.credentials import Token, headers
 from runwire.client.errors import error_of
 
 Request = TypeVar("Request")
@@ -26,10 +27,11 @@ Metadata = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Wire(ABC):
-    """What a call goes through. `timeout` (seconds) is for unary calls without one; `metadata` goes with each call."""
+    """What a call goes through, with `metadata` and `token`. `timeout` (seconds) is for unary calls without one."""
 
     timeout: float | None = 30.0
-    metadata: Metadata = ()
+    metadata: Metadata = field(default=(), repr=False)
+    token: Token | None = field(default=None, repr=False)
 
     @abstractmethod
     async def unary(
@@ -63,7 +65,8 @@ class AsyncWire(Wire):
         timeout: float | None = None,
     ) -> Response:
         """Awaits the answer."""
-        call = cast(Any, method)(request, timeout=timeout or self.timeout, metadata=self.metadata)
+        metadata = self.metadata + await headers(self.token)
+        call = cast(Any, method)(request, timeout=timeout or self.timeout, metadata=metadata)
         try:
             return cast(Response, await call)
         except grpc.aio.AioRpcError as error:
@@ -73,7 +76,7 @@ class AsyncWire(Wire):
         self, method: grpc.UnaryStreamMultiCallable[Request, Response], request: Request
     ) -> AsyncGenerator[Response, None]:
         """Awaits each answer."""
-        call = cast(Any, method)(request, metadata=self.metadata)
+        call = cast(Any, method)(request, metadata=self.metadata + await headers(self.token))
         try:
             async for response in call:
                 yield response
@@ -98,8 +101,9 @@ class BlockingWire(Wire):
         timeout: float | None = None,
     ) -> Response:
         """Blocks until the answer is there."""
+        metadata = self.metadata + await headers(self.token)
         try:
-            return method(request, timeout=timeout or self.timeout, metadata=self.metadata)
+            return method(request, timeout=timeout or self.timeout, metadata=metadata)
         except grpc.RpcError as error:
             raise error_of(error) from error
 
@@ -107,7 +111,7 @@ class BlockingWire(Wire):
         self, method: grpc.UnaryStreamMultiCallable[Request, Response], request: Request
     ) -> AsyncGenerator[Response, None]:
         """Blocks until each answer is there."""
-        call = method(request, metadata=self.metadata)
+        call = method(request, metadata=self.metadata + await headers(self.token))
         try:
             for response in call:
                 yield response

@@ -229,6 +229,18 @@ class NotServed(Refusal):
     code, reason = grpc.StatusCode.UNIMPLEMENTED, "NOT_SERVED"
 
 
+class Unauthenticated(Refusal):
+    """The call carries no valid credentials."""
+
+    code, reason = grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED"
+
+
+class PermissionDenied(Refusal):
+    """The call needs the scope {scope}, which its caller does not have."""
+
+    code, reason = grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED"
+
+
 class Bug(Refusal):
     """Something went wrong inside; the server's log has it under {error_id}."""
 

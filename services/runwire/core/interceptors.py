@@ -97,6 +97,17 @@ class Refusals(grpc.aio.ServerInterceptor):
         return call
 
 
+def refusing(refusal: Refusal) -> grpc.RpcMethodHandler[Any, Any]:
+    """A handler for any method that refuses each call, and has gRPC read none of its request."""
+
+    async def refuse(requests: object, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[bytes]:
+        del requests
+        await _abort(context, refusal)
+        yield b""
+
+    return grpc.stream_stream_rpc_method_handler(refuse)
+
+
 async def _abort(context: grpc.aio.ServicerContext[Any, Any], refusal: Refusal) -> None:
     await context.abort_with_status(rpc_status.to_status(to_status(refusal)))
 

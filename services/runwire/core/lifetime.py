@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 
 from runwire.core import logs
+from runwire.core.access import AccessError
 from runwire.core.settings import Settings
 
 Main = Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]
@@ -28,7 +29,7 @@ def runner() -> asyncio.Runner:
 def run(process: str, main: Main) -> None:
     """Runs `main(settings, stop)` to its end; `stop` is set by the first SIGTERM or SIGINT.
 
-    Exits with 1 and one plain sentence when Postgres can't be had at the start.
+    Exits with 1 and one plain sentence when Postgres can't be had at the start, or the access settings can't be used.
     """
     settings = Settings()
     logs.configure(settings.log_level, process)
@@ -37,6 +38,8 @@ def run(process: str, main: Main) -> None:
     try:
         with runner() as loop:
             loop.run(_until_signalled(main, settings))
+    except AccessError as error:
+        sys.exit(str(error))
     except (OSError, asyncpg.PostgresError) as error:
         sys.exit(f"{process} can't work with the database in DATABASE_URI: {error}")
 

@@ -11,6 +11,9 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from runwire.core.access.authentication import authentication
+from runwire.core.access.exposure import check_exposure
+from runwire.core.access.interceptor import Access
 from runwire.core.interceptors import Refusals
 from runwire.core.settings import Settings
 
@@ -35,10 +38,14 @@ async def serving(
 
     `services` are full names with what registers each; health says SERVING for each while `ready()` is true, and for ""
     while the process lives. Methods in `patient` have no default deadline. At the end calls in flight get
-    `settings.shutdown_grace`.
+    `settings.shutdown_grace`. Raises AccessError when the settings would let in whom they should not.
     """
+    check_exposure(settings)
     server = grpc.aio.server(
-        interceptors=[Refusals(settings.call_timeout.total_seconds(), patient)],
+        interceptors=[
+            Access(authentication(settings)),
+            Refusals(settings.call_timeout.total_seconds(), patient),
+        ],
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", settings.max_message_bytes),
@@ -55,7 +62,8 @@ async def serving(
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     if settings.reflection:
         reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
-    bound = server.add_insecure_port(f"{settings.host}:{port}")
+    host = f"[{settings.host}]" if ":" in settings.host and not settings.host.startswith("[") else settings.host
+    bound = server.add_insecure_port(f"{host}:{port}")
     await server.start()
     watcher = asyncio.create_task(_watch(checks, names, ready), name="health")
     _log.info("serving", extra={"action": "serving", "port": bound, "services": names})

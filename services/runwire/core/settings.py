@@ -43,11 +43,17 @@ class Settings(BaseSettings):
     dispatch_port: int = Field(default=7402, ge=0, le=65535)
     stream_port: int = Field(default=7403, ge=0, le=65535)
     worker_port: int = Field(default=7404, ge=0, le=65535)
-    reflection: bool = True
+    reflection: bool = Field(default=True, description="With authentication, it needs credentials as well.")
     max_message_bytes: int = Field(default=32 * 1024 * 1024, ge=1024 * 1024, description="Of one gRPC message.")
     call_timeout: Span = Field(default=timedelta(seconds=30), description="Of unary calls without a deadline.")
     shutdown_grace: Span = Field(default=timedelta(seconds=5), description="For calls in flight on SIGTERM.")
     log_level: str = "INFO"
+
+    # Who is let in: see docs/access.md.
+    api_keys_file: str = Field(default="", description="Hashes of API keys; `runwire keys new` adds one.")
+    allow_anonymous: bool = Field(
+        default=False, description="Listening beyond loopback without any authentication is refused otherwise."
+    )
 
     graphs: Path = Field(default=Path("langgraph.json"), description="The langgraph.json whose graphs are served.")
     executors: int = Field(default_factory=lambda: min(4, os.cpu_count() or 1), ge=1, le=256)
@@ -102,6 +108,11 @@ class Settings(BaseSettings):
     )
     webhook_slots: int = Field(default=32, ge=1, le=1000, description="Webhooks of one Dispatch under way at once.")
     webhook_retention: Span = Field(default=timedelta(days=7), description="Of webhooks delivered or given up.")
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether callers have to say who they are."""
+        return bool(self.api_keys_file)
 
     def variables(self) -> dict[str, str]:
         """The settings as the variables that another process reads them from."""

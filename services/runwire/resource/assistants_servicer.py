@@ -32,7 +32,8 @@ from runwire.api.resource.v1.assistants_pb2 import (
     UpdateAssistantRequest,
     UpdateAssistantResponse,
 )
-from runwire.core.identity import tenant_of
+from runwire.core.identity import require, tenant_of
+from runwire.core.scopes import THREADS_WRITE
 from runwire.resource import assistant_requests
 from runwire.resource.assistant_versions import AssistantVersions
 from runwire.resource.assistants import Assistants
@@ -82,6 +83,8 @@ class AssistantsServicer(assistants_pb2_grpc.AssistantsServiceServicer):
     async def DeleteAssistant(self, request: DeleteAssistantRequest, context: Context) -> DeleteAssistantResponse:
         """Deletes an assistant and cancels its active runs."""
         assistant_requests.check_id(request.assistant_id)
+        if request.delete_threads:
+            require(context, THREADS_WRITE)
         await self._assistants.delete(tenant_of(context), request.assistant_id, with_threads=request.delete_threads)
         return DeleteAssistantResponse()
 

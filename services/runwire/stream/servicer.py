@@ -11,9 +11,10 @@ import grpc
 from google.protobuf.message import Message
 
 from runwire.api.stream.v1 import stream_pb2
-from runwire.core.identity import tenant_of
+from runwire.core.identity import require, tenant_of
 from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool
+from runwire.core.scopes import RUNS_WRITE
 from runwire.core.settings import Settings
 from runwire.stream.disconnect import Disconnects
 from runwire.stream.fanout import Fanout, LiveQueue, Wake
@@ -48,6 +49,8 @@ class StreamServicer:
         """The events of one run, as bytes of StreamRunResponse."""
         follow = check_stream_run(request)
         tenant = tenant_of(context)
+        if follow.cancel_on_disconnect:
+            require(context, RUNS_WRITE)
         with self._may_be_cut_off(tenant, follow, context):
             queue = LiveQueue(self._buffer_bytes)
             async with self._fanout.join(RunKey(tenant, follow.run_id), queue) as channel:

@@ -1,0 +1,29 @@
+"""Where a server may listen."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from runwire.core.access import AccessError
+from runwire.core.settings import Settings
+
+
+def check_exposure(settings: Settings) -> None:
+    """Beyond this machine, callers must be asked who they are, and credentials encrypted. Raises AccessError."""
+    if is_loopback(settings.host):
+        return
+    if not settings.authenticates and not settings.allow_anonymous:
+        raise AccessError(
+            f"RUNWIRE_HOST={settings.host} can be reached from other machines, but no authentication is set up:"
+            " set RUNWIRE_API_KEYS_FILE, or RUNWIRE_ALLOW_ANONYMOUS=true to let everybody in."
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens there."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
