@@ -82,6 +82,30 @@ async def test_the_last_batch_includes_what_was_logged_without_an_answer(
     assert await _logged(pool, run_id) == [(1, 2, b"oneend")]
 
 
+async def test_the_last_batch_takes_the_place_of_all_that_was_logged_without_an_answer(
+    pool: Pool, bus: Bus, settings: Settings, run_id: UUID
+) -> None:
+    outbox = Outbox(ForgetfulPool(pool), bus, settings)
+    box: RunOutbox = outbox.open(Fence(run_id, 1), logged=True)
+    large = b"x" * 400_000
+    outbox.add(box, large)
+    outbox.add(box, large)
+    await outbox._log_pending()
+    assert len(await _logged(pool, run_id)) == 2
+    last = await outbox.take_unlogged(box)
+    assert last is not None
+
+    await pool.execute(
+        "SELECT finish_run($1, 1, 'default', NULL, 'success', NULL, NULL, NULL, NULL, NULL, $2, $3, $4, false)",
+        run_id,
+        last.first_seq,
+        last.last_seq + 1,
+        last.events + b"end",
+    )
+
+    assert await _logged(pool, run_id) == [(1, 3, large + large + b"end")]
+
+
 async def test_a_stale_claim_logs_nothing(pool: Pool, bus: Bus, settings: Settings, run_id: UUID) -> None:
     outbox = Outbox(pool, bus, settings)
     box = outbox.open(Fence(run_id, 0), logged=True)
