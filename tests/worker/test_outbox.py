@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -104,6 +106,37 @@ async def test_the_last_batch_takes_the_place_of_all_that_was_logged_without_an_
     )
 
     assert await _logged(pool, run_id) == [(1, 3, large + large + b"end")]
+
+
+class SlowBus:
+    """Publishes once it may, and remembers in which order."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.keys = bus.keys
+        self.may = asyncio.Event()
+        self.asked = asyncio.Event()
+        self.published: list[bytes] = []
+
+    async def publish(self, messages: Sequence[tuple[str, bytes]]) -> bool:
+        self.asked.set()
+        await self.may.wait()
+        self.published += [message for _, message in messages]
+        return True
+
+
+async def test_the_last_publication_does_not_overtake_the_one_under_way(
+    pool: Pool, bus: Bus, settings: Settings, run_id: UUID
+) -> None:
+    slow = SlowBus(bus)
+    async with asyncio.timeout(10), Outbox(pool, cast(Bus, slow), settings) as outbox:
+        box = outbox.open(Fence(run_id, 1), logged=False)
+        outbox.add(box, b"one")
+        await slow.asked.wait()
+        outbox.add(box, b"two")
+        # The block ends while the first one is under way.
+        asyncio.get_running_loop().call_later(0.05, slow.may.set)
+
+    assert slow.published == [b"one", b"two"]
 
 
 async def test_a_stale_claim_logs_nothing(pool: Pool, bus: Bus, settings: Settings, run_id: UUID) -> None:

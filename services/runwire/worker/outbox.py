@@ -51,6 +51,7 @@ class Outbox:
         self._bytes = 0
         self._dirty: dict[RunKey, RunOutbox] = {}
         self._unlogged: dict[RunKey, RunOutbox] = {}
+        self._publishing = asyncio.Lock()
         self._wake_publisher = asyncio.Event()
         self._wake_logger = asyncio.Event()
         self._room = asyncio.Event()
@@ -132,6 +133,13 @@ class Outbox:
             await self._publish_dirty()
 
     async def _publish_dirty(self) -> None:
+        # The last call, at the end, does not overtake the one under way.
+        async with self._publishing:
+            if messages := self._take_messages():
+                # What does not get through is in the log, and readers notice that it is missing.
+                await self._bus.publish(messages)
+
+    def _take_messages(self) -> list[tuple[str, bytes]]:
         dirty, self._dirty = self._dirty, {}
         messages = []
         for run in dirty.values():
@@ -140,9 +148,7 @@ class Outbox:
             if run.to_tell:
                 channels, run.to_tell = run.to_tell, []
                 messages += [(channel, str(run.fence.run_id).encode()) for channel in channels]
-        if messages:
-            # What does not get through is in the log, and readers notice that it is missing.
-            await self._bus.publish(messages)
+        return messages
 
     async def _log_forever(self) -> None:
         while True:
