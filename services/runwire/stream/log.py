@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from runwire.core import sql
+from runwire.core.errors import EventsExpired
 from runwire.core.postgres import Pool, persistently
 from runwire.stream.batch import Batch
 from runwire.stream.position import Position
@@ -81,9 +82,15 @@ class Log:
         return Look(row=_run_row(rows[0]), batches=batches, has_more=found > len(batches) or found == _PAGE_BATCHES)
 
     async def newest_batch(self) -> Batch | None:
-        """The last batch of the log. Raises what asyncpg raises."""
+        """The last batch of the log. Raises EventsExpired, and what asyncpg raises."""
         row = await self._pool.fetchrow(_SQL["newest_batch"], self._tenant, self.run_id, timeout=_STATEMENT_SECONDS)
-        return Batch(*row) if row is not None else None
+        if row is None:
+            return None
+        if row["events_expired"]:
+            raise EventsExpired(run_id=self.run_id)
+        if row["events"] is None:
+            return None
+        return Batch(row["claim"], row["first_seq"], row["last_seq"], row["events"])
 
 
 def _run_row(row: asyncpg.Record) -> RunRow:

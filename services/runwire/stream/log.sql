@@ -34,9 +34,15 @@ WHERE r.tenant = $1 AND r.run_id = $2
 ORDER BY page.claim, page.first_seq
 
 -- name: newest_batch
+-- NULLs in place of the batch when the log has none.
 -- $1 tenant, $2 run
-SELECT e.claim, e.first_seq, e.last_seq, e.events
-FROM run_events e
-WHERE e.tenant = $1 AND e.run_id = $2
-ORDER BY e.claim DESC, e.first_seq DESC
-LIMIT 1
+SELECT r.events_expired, newest.claim, newest.first_seq, newest.last_seq, newest.events
+FROM runs r
+LEFT JOIN LATERAL (
+    SELECT e.claim, e.first_seq, e.last_seq, e.events
+    FROM run_events e
+    WHERE e.tenant = r.tenant AND e.run_id = r.run_id
+    ORDER BY e.claim DESC, e.first_seq DESC
+    LIMIT 1
+) AS newest ON true
+WHERE r.tenant = $1 AND r.run_id = $2
