@@ -15,6 +15,7 @@ Usage: ./buildout.sh VERB
   gen                 make gen/ anew from protos/
   check               linters, types, import contracts, protos, drift of gen/
   bench [ARGS]        run the benchmark
+  mutants [NAME…]     put known bugs back, one at a time, and show that each is found
   node                where the machine has no Node, put one into .venv, for the test of examples/typescript
 
 DATABASE_URI and REDIS_URI replace the embedded Postgres and Redis.
@@ -203,6 +204,7 @@ case "$verb" in
   demo | up) setup; exec .venv/bin/runwire "$verb" "$@" ;;
   # Most tests wait most of the time, so two at once take little more than half as long.
   test) setup; exec .venv/bin/python -m pytest -n 2 --dist loadfile "$@" ;;
+  mutants) setup; exec .venv/bin/python -m tests.faults.mutants "$@" ;;
   bench) setup; exec .venv/bin/python -m bench "$@" ;;
   gen) gen ;;
   check) check ;;

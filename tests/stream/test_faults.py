@@ -226,6 +226,17 @@ async def test_many_streams_share_one_connection(producer: Producer, follow: Fol
             assert (await reader.end()).ids == ["1-1", "1-2"]
 
 
+async def test_a_stream_that_says_it_listens_has_subscribed(
+    producer: Producer, follow: Follow, settings: Settings
+) -> None:
+    async with RedisClient.from_url(settings.redis_uri) as client:
+        for _ in range(10):
+            attempt = await producer.begin()
+            await follow(attempt.run_id).joined()
+            channel = producer.bus.keys.events(RunKey(DEFAULT_TENANT, attempt.run_id))
+            assert await client.pubsub_numsub(channel) == [(channel.encode(), 1)]
+
+
 async def test_many_readers_of_one_run_share_one_subscription(
     producer: Producer, follow: Follow, settings: Settings
 ) -> None:
