@@ -12,8 +12,8 @@ import pytest
 
 from runwire.client import Client, connect, connect_sync, errors, events, patience
 from tests.client.conftest import LONG, Addresses, three
-from tests.client.proxy import Proxy, proxy_of
 from tests.harness.platform import Platform, new_thread
+from tests.harness.proxy import Proxy, proxy_of
 from tests.harness.waiting import until
 
 TOKENS = 60

@@ -17,6 +17,6 @@ from tests.harness.platform import Platform
 async def contract(servers: Servers) -> AsyncIterator[Platform]:
     """Everything, on a database of its own."""
     async with fresh_database(servers) as uri:
-        settings = system_settings(uri, servers.redis_uri, lease=timedelta(minutes=2))
+        settings = system_settings(uri, servers.redis_uri, lease=timedelta(minutes=2), webhook_private_addresses=True)
         async with in_process(settings) as made:
             yield made

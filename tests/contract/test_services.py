@@ -7,33 +7,12 @@ from typing import Any
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from tests.contract.rpcs import Rpc, all_rpcs, services
+from tests.contract.rpcs import Rpc, services
 from tests.harness.platform import Platform
+from tests.harness.reflection import reflected_rpcs, reflected_services
 from tests.harness.refused import Refused, refusal
 from tests.harness.waiting import until
-
-# What v1 began with; more may be served, none of these may be lost.
-SERVED = {
-    "CreateAssistant",
-    "GetAssistant",
-    "ListAssistants",
-    "DeleteAssistant",
-    "GetAssistantGraph",
-    "GetAssistantSchemas",
-    "CreateThread",
-    "GetThread",
-    "ListThreads",
-    "DeleteThread",
-    "CreateRun",
-    "GetRun",
-    "ListRuns",
-    "CancelRun",
-    "GetThreadState",
-    "StreamRun",
-    "WaitRun",
-}
 
 
 async def answered(rpc: Rpc, platform: Platform, request: object = None) -> Refused | None:
@@ -45,26 +24,24 @@ async def answered(rpc: Rpc, platform: Platform, request: object = None) -> Refu
     return None
 
 
-@pytest.mark.parametrize("rpc", all_rpcs(), ids=lambda rpc: rpc.name)
-async def test_every_rpc_is_served_or_says_that_it_is_not(contract: Platform, rpc: Rpc) -> None:
-    refused = await answered(rpc, contract)
-    if refused is None:
-        return
-    assert refused.infos == 1
-    if refused.code == grpc.StatusCode.UNIMPLEMENTED:
-        assert refused.reason == "NOT_SERVED"
-        assert rpc.name not in SERVED
-    else:
-        assert refused.code == grpc.StatusCode.INVALID_ARGUMENT, refused
+@pytest.mark.parametrize("process", ["resource", "dispatch", "stream"])
+async def test_every_rpc_that_reflection_lists_is_implemented(contract: Platform, process: str) -> None:
+    address = contract.addresses[process]
+    found = await reflected_rpcs(address)
+    assert {(rpc.service, rpc.name) for rpc in found} == {
+        (service.full_name, method.name)
+        for where, service in services()
+        if where == process
+        for method in service.methods
+    }
+    for rpc in found:
+        code, text = await rpc.answer(address)
+        assert code in {grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT}, (rpc, text)
 
 
 @pytest.mark.parametrize("process", ["resource", "dispatch", "stream"])
-async def test_reflection_lists_the_services_of_the_contract(contract: Platform, process: str) -> None:
-    asked = reflection_pb2.ServerReflectionRequest(list_services="")
-    async with grpc.aio.insecure_channel(contract.addresses[process]) as channel:
-        stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)  # type: ignore[arg-type]
-        call = stub.ServerReflectionInfo(iter([asked]))
-        listed = {found.name async for answer in call for found in answer.list_services_response.service}
+async def test_reflection_lists_health_beside_the_services_of_the_contract(contract: Platform, process: str) -> None:
+    listed = await reflected_services(contract.addresses[process])
     ours = {service.full_name for where, service in services() if where == process}
     assert {name for name in listed if name.startswith("runwire.")} == ours
     assert "grpc.health.v1.Health" in listed

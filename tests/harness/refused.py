@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 import grpc
 import pytest
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from grpc_status import rpc_status
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A refusal as the client sees it; violations by field."""
+    """A refusal as the client sees it; violations by field. It may be repeated when it says when."""
 
     code: grpc.StatusCode
     message: str
@@ -21,6 +21,7 @@ class Refused:
     infos: int
     violations: dict[str, str]
     metadata: dict[str, str] = field(default_factory=dict)
+    may_be_repeated: bool = False
 
 
 async def refused(call: Awaitable[object]) -> Refused:
@@ -36,9 +37,10 @@ def refusal(error: grpc.aio.AioRpcError) -> Refused:
     if status is None:
         # The client's own deadline: no server has said anything.
         return Refused(error.code(), error.details() or "", "", 0, {})
-    info, bad = ErrorInfo(), BadRequest()
+    info, bad, retry = ErrorInfo(), BadRequest(), RetryInfo()
     infos = sum(detail.Unpack(info) for detail in status.details)
+    repeated = any(detail.Unpack(retry) for detail in status.details)
     for detail in status.details:
         detail.Unpack(bad)
     violations = {violation.field: violation.reason for violation in bad.field_violations}
-    return Refused(error.code(), status.message, info.reason, infos, violations, dict(info.metadata))
+    return Refused(error.code(), status.message, info.reason, infos, violations, dict(info.metadata), repeated)

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from tests.client.proxy import proxy_of
 from tests.harness.platform import Platform, status
+from tests.harness.proxy import proxy_of
 from tests.polyglot.conftest import Program
 
 _LINES_WITHIN = 60.0

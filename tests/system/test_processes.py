@@ -8,7 +8,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tests.contract.rpcs import all_rpcs
 from tests.harness.platform import Platform
+from tests.harness.reflection import reflected_rpcs
 from tests.harness.waiting import until
 
 _SERVICES = {
@@ -32,3 +34,13 @@ async def test_each_process_says_that_it_serves(platform: Platform, process: str
             return all(answer.status == health_pb2.HealthCheckResponse.SERVING for answer in answers)
 
         await until(serving)
+
+
+async def test_the_processes_together_serve_the_whole_contract(platform: Platform) -> None:
+    found = []
+    for process in ("resource", "dispatch", "stream"):
+        for rpc in await reflected_rpcs(platform.addresses[process]):
+            code, text = await rpc.answer(platform.addresses[process])
+            assert code in {grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT}, (rpc, text)
+            found.append(f"/{rpc.service}/{rpc.name}")
+    assert sorted(found) == sorted(rpc.path for rpc in all_rpcs())

@@ -106,8 +106,10 @@ class RunsServiceServicer(object):
         """Creates 1 to 100 runs in one transaction: all of them or none. Runs of one thread are created in the order of the
         requests, and a strategy that rejects or cancels sees those before it: they come back CANCELLED then.
 
-        Errors: as CreateRun; fields are named by their index, for example "requests[3].input", and so is the run that is
-        refused: ErrorInfo's metadata has its `index`.
+        Fields are named by their index, for example "requests[3].input", and so is the run that is refused: ErrorInfo's
+        metadata has its `index`.
+
+        Errors: as CreateRun.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -49,8 +49,10 @@ class RunsServiceStub:
     """Creates 1 to 100 runs in one transaction: all of them or none. Runs of one thread are created in the order of the
     requests, and a strategy that rejects or cancels sees those before it: they come back CANCELLED then.
 
-    Errors: as CreateRun; fields are named by their index, for example "requests[3].input", and so is the run that is
-    refused: ErrorInfo's metadata has its `index`.
+    Fields are named by their index, for example "requests[3].input", and so is the run that is refused: ErrorInfo's
+    metadata has its `index`.
+
+    Errors: as CreateRun.
     """
     GetRun: _grpc.UnaryUnaryMultiCallable[_runs_pb2.GetRunRequest, _runs_pb2.GetRunResponse]
     """Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND."""
@@ -108,8 +110,10 @@ class RunsServiceAsyncStub(RunsServiceStub):
     """Creates 1 to 100 runs in one transaction: all of them or none. Runs of one thread are created in the order of the
     requests, and a strategy that rejects or cancels sees those before it: they come back CANCELLED then.
 
-    Errors: as CreateRun; fields are named by their index, for example "requests[3].input", and so is the run that is
-    refused: ErrorInfo's metadata has its `index`.
+    Fields are named by their index, for example "requests[3].input", and so is the run that is refused: ErrorInfo's
+    metadata has its `index`.
+
+    Errors: as CreateRun.
     """
     GetRun: _aio.UnaryUnaryMultiCallable[_runs_pb2.GetRunRequest, _runs_pb2.GetRunResponse]  # type: ignore[assignment]
     """Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND."""
@@ -174,8 +178,10 @@ class RunsServiceServicer:
         """Creates 1 to 100 runs in one transaction: all of them or none. Runs of one thread are created in the order of the
         requests, and a strategy that rejects or cancels sees those before it: they come back CANCELLED then.
 
-        Errors: as CreateRun; fields are named by their index, for example "requests[3].input", and so is the run that is
-        refused: ErrorInfo's metadata has its `index`.
+        Fields are named by their index, for example "requests[3].input", and so is the run that is refused: ErrorInfo's
+        metadata has its `index`.
+
+        Errors: as CreateRun.
         """
 
     def GetRun(

@@ -27,7 +27,8 @@ if _version_not_supported:
 
 class ThreadStateServiceStub(object):
     """The state of a thread's graph. It takes the user's graph to read or write one, so each call is a small job for a
-    worker, in a lane of its own that busy run slots do not block.
+    worker, in a lane of its own that busy run slots do not block. An answer that takes longer than 30 seconds, or the caller's
+    deadline if that is earlier, is DEADLINE_EXCEEDED; an update was not made then, unless it was just being stored.
     """
 
     def __init__(self, channel):
@@ -55,23 +56,24 @@ class ThreadStateServiceStub(object):
 
 class ThreadStateServiceServicer(object):
     """The state of a thread's graph. It takes the user's graph to read or write one, so each call is a small job for a
-    worker, in a lane of its own that busy run slots do not block.
+    worker, in a lane of its own that busy run slots do not block. An answer that takes longer than 30 seconds, or the caller's
+    deadline if that is earlier, is DEADLINE_EXCEEDED; an update was not made then, unless it was just being stored.
     """
 
     def GetThreadState(self, request, context):
         """The state at the thread's head, or at a checkpoint.
 
         Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND; FAILED_PRECONDITION THREAD_HAS_NO_GRAPH;
-        UNAVAILABLE NO_WORKER (no live worker serves the thread's graph); DEADLINE_EXCEEDED.
+        UNAVAILABLE NO_WORKER (no live worker serves the thread's graph).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListThreadHistory(self, request, context):
-        """The thread's states, the newest first.
+        """The thread's states, the newest first. A namespace without checkpoints has none.
 
-        Errors: as GetThreadState.
+        Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND; FAILED_PRECONDITION THREAD_HAS_NO_GRAPH; UNAVAILABLE NO_WORKER.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -116,7 +118,8 @@ def add_ThreadStateServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class ThreadStateService(object):
     """The state of a thread's graph. It takes the user's graph to read or write one, so each call is a small job for a
-    worker, in a lane of its own that busy run slots do not block.
+    worker, in a lane of its own that busy run slots do not block. An answer that takes longer than 30 seconds, or the caller's
+    deadline if that is earlier, is DEADLINE_EXCEEDED; an update was not made then, unless it was just being stored.
     """
 
     @staticmethod

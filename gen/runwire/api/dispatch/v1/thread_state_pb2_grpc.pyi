@@ -28,7 +28,8 @@ GRPC_VERSION: str
 
 class ThreadStateServiceStub:
     """The state of a thread's graph. It takes the user's graph to read or write one, so each call is a small job for a
-    worker, in a lane of its own that busy run slots do not block.
+    worker, in a lane of its own that busy run slots do not block. An answer that takes longer than 30 seconds, or the caller's
+    deadline if that is earlier, is DEADLINE_EXCEEDED; an update was not made then, unless it was just being stored.
     """
 
     @_typing.overload
@@ -39,12 +40,12 @@ class ThreadStateServiceStub:
     """The state at the thread's head, or at a checkpoint.
 
     Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND; FAILED_PRECONDITION THREAD_HAS_NO_GRAPH;
-    UNAVAILABLE NO_WORKER (no live worker serves the thread's graph); DEADLINE_EXCEEDED.
+    UNAVAILABLE NO_WORKER (no live worker serves the thread's graph).
     """
     ListThreadHistory: _grpc.UnaryUnaryMultiCallable[_thread_state_pb2.ListThreadHistoryRequest, _thread_state_pb2.ListThreadHistoryResponse]
-    """The thread's states, the newest first.
+    """The thread's states, the newest first. A namespace without checkpoints has none.
 
-    Errors: as GetThreadState.
+    Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND; FAILED_PRECONDITION THREAD_HAS_NO_GRAPH; UNAVAILABLE NO_WORKER.
     """
     UpdateThreadState: _grpc.UnaryUnaryMultiCallable[_thread_state_pb2.UpdateThreadStateRequest, _thread_state_pb2.UpdateThreadStateResponse]
     """Writes to a thread's state as if a node had returned the values; several updates become one checkpoint each, all or
@@ -57,7 +58,8 @@ class ThreadStateServiceStub:
 @_typing.type_check_only
 class ThreadStateServiceAsyncStub(ThreadStateServiceStub):
     """The state of a thread's graph. It takes the user's graph to read or write one, so each call is a small job for a
-    worker, in a lane of its own that busy run slots do not block.
+    worker, in a lane of its own that busy run slots do not block. An answer that takes longer than 30 seconds, or the caller's
+    deadline if that is earlier, is DEADLINE_EXCEEDED; an update was not made then, unless it was just being stored.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -65,12 +67,12 @@ class ThreadStateServiceAsyncStub(ThreadStateServiceStub):
     """The state at the thread's head, or at a checkpoint.
 
     Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND; FAILED_PRECONDITION THREAD_HAS_NO_GRAPH;
-    UNAVAILABLE NO_WORKER (no live worker serves the thread's graph); DEADLINE_EXCEEDED.
+    UNAVAILABLE NO_WORKER (no live worker serves the thread's graph).
     """
     ListThreadHistory: _aio.UnaryUnaryMultiCallable[_thread_state_pb2.ListThreadHistoryRequest, _thread_state_pb2.ListThreadHistoryResponse]  # type: ignore[assignment]
-    """The thread's states, the newest first.
+    """The thread's states, the newest first. A namespace without checkpoints has none.
 
-    Errors: as GetThreadState.
+    Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND; FAILED_PRECONDITION THREAD_HAS_NO_GRAPH; UNAVAILABLE NO_WORKER.
     """
     UpdateThreadState: _aio.UnaryUnaryMultiCallable[_thread_state_pb2.UpdateThreadStateRequest, _thread_state_pb2.UpdateThreadStateResponse]  # type: ignore[assignment]
     """Writes to a thread's state as if a node had returned the values; several updates become one checkpoint each, all or
@@ -82,7 +84,8 @@ class ThreadStateServiceAsyncStub(ThreadStateServiceStub):
 
 class ThreadStateServiceServicer:
     """The state of a thread's graph. It takes the user's graph to read or write one, so each call is a small job for a
-    worker, in a lane of its own that busy run slots do not block.
+    worker, in a lane of its own that busy run slots do not block. An answer that takes longer than 30 seconds, or the caller's
+    deadline if that is earlier, is DEADLINE_EXCEEDED; an update was not made then, unless it was just being stored.
     """
 
     def GetThreadState(
@@ -93,7 +96,7 @@ class ThreadStateServiceServicer:
         """The state at the thread's head, or at a checkpoint.
 
         Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND; FAILED_PRECONDITION THREAD_HAS_NO_GRAPH;
-        UNAVAILABLE NO_WORKER (no live worker serves the thread's graph); DEADLINE_EXCEEDED.
+        UNAVAILABLE NO_WORKER (no live worker serves the thread's graph).
         """
 
     def ListThreadHistory(
@@ -101,9 +104,9 @@ class ThreadStateServiceServicer:
         request: _thread_state_pb2.ListThreadHistoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_thread_state_pb2.ListThreadHistoryResponse, _abc.Awaitable[_thread_state_pb2.ListThreadHistoryResponse]]:
-        """The thread's states, the newest first.
+        """The thread's states, the newest first. A namespace without checkpoints has none.
 
-        Errors: as GetThreadState.
+        Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND; FAILED_PRECONDITION THREAD_HAS_NO_GRAPH; UNAVAILABLE NO_WORKER.
         """
 
     def UpdateThreadState(

@@ -62,7 +62,8 @@ class StreamServiceStub:
     """Waits until a run has ended and returns it with its output, or, at the deadline of `timeout`, the run as it is then.
     A failed run is not an error: look at `run.status`.
 
-    Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND (also when the run was rolled back while we waited); UNAVAILABLE.
+    Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND (also when the run was rolled back while we waited); UNAVAILABLE
+    SERVER_DRAINING, DATABASE_UNAVAILABLE.
     """
 
 @_typing.type_check_only
@@ -99,7 +100,8 @@ class StreamServiceAsyncStub(StreamServiceStub):
     """Waits until a run has ended and returns it with its output, or, at the deadline of `timeout`, the run as it is then.
     A failed run is not an error: look at `run.status`.
 
-    Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND (also when the run was rolled back while we waited); UNAVAILABLE.
+    Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND (also when the run was rolled back while we waited); UNAVAILABLE
+    SERVER_DRAINING, DATABASE_UNAVAILABLE.
     """
 
 class StreamServiceServicer:
@@ -148,7 +150,8 @@ class StreamServiceServicer:
         """Waits until a run has ended and returns it with its output, or, at the deadline of `timeout`, the run as it is then.
         A failed run is not an error: look at `run.status`.
 
-        Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND (also when the run was rolled back while we waited); UNAVAILABLE.
+        Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND (also when the run was rolled back while we waited); UNAVAILABLE
+        SERVER_DRAINING, DATABASE_UNAVAILABLE.
         """
 
 def add_StreamServiceServicer_to_server(servicer: StreamServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
