@@ -45,6 +45,17 @@ def test_elsewhere_authentication_is_asked_for() -> None:
         check_exposure(Settings(host="0.0.0.0"))
 
 
+@pytest.mark.parametrize("fields", [{}, {"allow_anonymous": True}])
+def test_elsewhere_credentials_do_not_come_in_plain_text(fields: dict[str, Any]) -> None:
+    with pytest.raises(AccessError, match="credentials would come in plain text: set RUNWIRE_TLS_CERTIFICATE"):
+        check_exposure(Settings(host="10.0.0.1", api_keys_file="keys", **fields))
+
+
+@pytest.mark.parametrize("fields", [{"allow_plaintext": True}, {"tls_certificate": "c", "tls_key": "k"}])
+def test_elsewhere_credentials_are_encrypted_by_the_servers_or_by_something_else(fields: dict[str, Any]) -> None:
+    check_exposure(Settings(host="10.0.0.1", api_keys_file="keys", **fields))
+
+
 def test_elsewhere_everybody_is_let_in_when_that_is_said() -> None:
     check_exposure(Settings(host="0.0.0.0", allow_anonymous=True))
 

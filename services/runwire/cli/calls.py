@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import grpc
@@ -18,8 +18,9 @@ from runwire.api.stream.v1.stream_pb2 import RunEvent, StreamRunRequest, WaitRun
 from runwire.api.stream.v1.stream_pb2_grpc import StreamServiceStub
 from runwire.api.type.v1.json_pb2 import Json
 from runwire.api.type.v1.run_pb2 import CancelAction, Command, StreamMode
+from runwire.cli.caller import Caller
+from runwire.cli.channels import channel
 from runwire.cli.errors import DemoError
-from runwire.cli.health import IMPATIENT
 from runwire.cli.stack import Stack
 
 _CALL_SECONDS = 30.0
@@ -36,12 +37,12 @@ _MODES = (
 async def calling(stack: Stack) -> AsyncIterator[Calls]:
     """A client of the stack's services."""
     async with (
-        grpc.aio.insecure_channel(stack.address("resource"), options=IMPATIENT) as resource,
-        grpc.aio.insecure_channel(stack.address("dispatch"), options=IMPATIENT) as dispatch,
-        grpc.aio.insecure_channel(stack.address("stream"), options=IMPATIENT) as stream,
+        channel(stack.address("resource"), stack.settings) as resource,
+        channel(stack.address("dispatch"), stack.settings) as dispatch,
+        channel(stack.address("stream"), stack.settings) as stream,
     ):
         try:
-            yield Calls(resource, dispatch, stream)
+            yield Calls(resource, dispatch, stream, Caller().metadata())
         except grpc.aio.AioRpcError as error:
             raise DemoError(f"A call failed with {error.code().name}: {error.details()}") from error
 
@@ -49,14 +50,21 @@ async def calling(stack: Stack) -> AsyncIterator[Calls]:
 class Calls:
     """A thread's runs. Failures are raised as gRPC raises them, and told plainly by `calling`."""
 
-    def __init__(self, resource: grpc.aio.Channel, dispatch: grpc.aio.Channel, stream: grpc.aio.Channel) -> None:
+    def __init__(
+        self,
+        resource: grpc.aio.Channel,
+        dispatch: grpc.aio.Channel,
+        stream: grpc.aio.Channel,
+        metadata: Sequence[tuple[str, str]],
+    ) -> None:
         self._threads = ThreadsServiceStub(resource)
         self._runs = RunsServiceStub(dispatch)
         self._stream = StreamServiceStub(stream)
+        self._metadata = metadata
 
     async def create_thread(self) -> str:
         """The new thread's id."""
-        answer = await self._threads.CreateThread(CreateThreadRequest(), timeout=_CALL_SECONDS)
+        answer = await self._threads.CreateThread(CreateThreadRequest(), timeout=_CALL_SECONDS, metadata=self._metadata)
         return answer.thread.thread_id
 
     async def create_run(self, thread_id: str, assistant_id: str, work: Json | Command) -> str:
@@ -69,7 +77,7 @@ class Calls:
             stream_modes=_MODES,
             stream_subgraphs=True,
         )
-        answer = await self._runs.CreateRun(request, timeout=_CALL_SECONDS)
+        answer = await self._runs.CreateRun(request, timeout=_CALL_SECONDS, metadata=self._metadata)
         return answer.run.run_id
 
     async def events(self, run_id: str) -> AsyncIterator[RunEvent]:
@@ -77,7 +85,8 @@ class Calls:
         last = ""
         for _ in range(_BREAKS):
             try:
-                async for response in self._stream.StreamRun(StreamRunRequest(run_id=run_id, after_event_id=last)):
+                request = StreamRunRequest(run_id=run_id, after_event_id=last)
+                async for response in self._stream.StreamRun(request, metadata=self._metadata):
                     for event in response.events:
                         last = event.event_id
                         yield event
@@ -91,13 +100,13 @@ class Calls:
     async def end_of(self, run_id: str) -> WaitRunResponse:
         """The run at its end, with its output or its interrupts."""
         request = WaitRunRequest(run_id=run_id, timeout=Duration(seconds=int(_CALL_SECONDS)))
-        return await self._stream.WaitRun(request, timeout=_CALL_SECONDS + 5)
+        return await self._stream.WaitRun(request, timeout=_CALL_SECONDS + 5, metadata=self._metadata)
 
     async def undo(self, run_id: str) -> None:
         """Cancels a run that nobody wants any more, if Dispatch can still be reached."""
         request = CancelRunRequest(run_id=run_id, action=CancelAction.CANCEL_ACTION_ROLLBACK)
         with suppress(grpc.aio.AioRpcError):
-            await self._runs.CancelRun(request, timeout=2)
+            await self._runs.CancelRun(request, timeout=2, metadata=self._metadata)
 
 
 def json_of(value: object) -> Json:

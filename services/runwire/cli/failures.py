@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pydantic import ValidationError
 
 from runwire.cli.errors import DemoError, StackError
+from runwire.core.settings import told
 from runwire.embedded import EmbeddedError
 
 
@@ -20,9 +21,4 @@ def told_plainly() -> Iterator[None]:
     except (EmbeddedError, StackError, DemoError) as error:
         sys.exit(str(error))
     except ValidationError as error:
-        sys.exit("\n".join(_sentence(str(e["loc"][0]) if e["loc"] else "", e["msg"]) for e in error.errors()))
-
-
-def _sentence(field: str, message: str) -> str:
-    plain = message.removeprefix("Value error, ")
-    return f"RUNWIRE_{field.upper().removeprefix('RUNWIRE_')}: {plain}." if field else f"{plain}."
+        sys.exit(told(error))

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from runwire.cli.caller import CALLERS_OWN
 from runwire.cli.errors import StackError
 from runwire.cli.ports import free_port, is_free
 from runwire.cli.process import Process
@@ -48,7 +49,7 @@ class Stack:
     """Processes with the same settings."""
 
     def __init__(self, settings: Settings, log_dir: Path) -> None:
-        self._settings = settings
+        self.settings = settings
         self._log_dir = log_dir
         self._processes: dict[str, Process] = {}
         self._ports: set[int] = set()
@@ -93,7 +94,7 @@ class Stack:
         # Not earlier: the import costs as much time as the start of a process.
         from runwire.cli.health import wait_until_serving
 
-        ready = asyncio.create_task(wait_until_serving(process.address, HEALTH_NAMES[process.part]))
+        ready = asyncio.create_task(wait_until_serving(process.address, HEALTH_NAMES[process.part], self.settings))
         ended = asyncio.create_task(process.wait())
         try:
             await asyncio.wait([ready, ended], timeout=_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -121,7 +122,7 @@ class Stack:
             await asyncio.gather(*(process.end(self._limit(process)) for process in those))
 
     def _limit(self, process: Process) -> float:
-        settings = self._settings
+        settings = self.settings
         drain = settings.drain_timeout + settings.cancel_grace if process.part == "worker" else settings.shutdown_grace
         return drain.total_seconds() + _KILL_MARGIN
 
@@ -132,16 +133,17 @@ class Stack:
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
         log.touch()
-        environment = {**os.environ, **self._settings.variables(), f"RUNWIRE_{part.upper()}_PORT": str(port)}
-        process = Process(name, part, f"{_reachable(self._settings.host)}:{port}", environment, log)
+        own = {name: value for name, value in os.environ.items() if name not in CALLERS_OWN}
+        environment = {**own, **self.settings.variables(), f"RUNWIRE_{part.upper()}_PORT": str(port)}
+        process = Process(name, part, f"{_reachable(self.settings.host)}:{port}", environment, log)
         self._processes[name] = process
         return process
 
     def _port(self, part: str) -> int:
-        wanted: int = getattr(self._settings, f"{part}_port")
+        wanted: int = getattr(self.settings, f"{part}_port")
         if part in (process.part for process in self.processes) or not wanted:
-            wanted = free_port(self._settings.host, self._ports)
-        elif not is_free(self._settings.host, wanted):
+            wanted = free_port(self.settings.host, self._ports)
+        elif not is_free(self.settings.host, wanted):
             raise StackError(
                 f"Port {wanted} is in use: end what uses it, or set RUNWIRE_{part.upper()}_PORT to another one."
             )

@@ -77,7 +77,7 @@ class Refusals(grpc.aio.ServerInterceptor):
                     answer = inner(request, context)
                     return await answer if inspect.isawaitable(answer) else answer
             except Exception as error:
-                await _abort(context, refusal_of(error, method))
+                await abort(context, refusal_of(error, method))
             finally:
                 _access(method, context, began)
 
@@ -90,7 +90,7 @@ class Refusals(grpc.aio.ServerInterceptor):
                 async for answer in inner(request, context):
                     yield answer
             except Exception as error:
-                await _abort(context, refusal_of(error, method))
+                await abort(context, refusal_of(error, method))
             finally:
                 _access(method, context, began)
 
@@ -102,13 +102,14 @@ def refusing(refusal: Refusal) -> grpc.RpcMethodHandler[Any, Any]:
 
     async def refuse(requests: object, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[bytes]:
         del requests
-        await _abort(context, refusal)
+        await abort(context, refusal)
         yield b""
 
     return grpc.stream_stream_rpc_method_handler(refuse)
 
 
-async def _abort(context: grpc.aio.ServicerContext[Any, Any], refusal: Refusal) -> None:
+async def abort(context: grpc.aio.ServicerContext[Any, Any], refusal: Refusal) -> None:
+    """Ends the call with the refusal."""
     await context.abort_with_status(rpc_status.to_status(to_status(refusal)))
 
 

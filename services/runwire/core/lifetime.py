@@ -9,10 +9,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import asyncpg
+from pydantic import ValidationError
 
 from runwire.core import logs
 from runwire.core.access import AccessError
-from runwire.core.settings import Settings
+from runwire.core.settings import Settings, told
 
 Main = Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]
 
@@ -29,9 +30,12 @@ def runner() -> asyncio.Runner:
 def run(process: str, main: Main) -> None:
     """Runs `main(settings, stop)` to its end; `stop` is set by the first SIGTERM or SIGINT.
 
-    Exits with 1 and one plain sentence when Postgres can't be had at the start, or the access settings can't be used.
+    Exits with 1 and one plain sentence when the settings can't be used, or Postgres can't be had at the start.
     """
-    settings = Settings()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        sys.exit(told(error))
     logs.configure(settings.log_level, process)
     if not settings.database_uri or not settings.redis_uri:
         sys.exit("Set DATABASE_URI and REDIS_URI, or run `runwire up`, which starts a Postgres and a Redis of its own.")

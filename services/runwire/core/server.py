@@ -62,8 +62,7 @@ async def serving(
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     if settings.reflection:
         reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
-    host = f"[{settings.host}]" if ":" in settings.host and not settings.host.startswith("[") else settings.host
-    bound = server.add_insecure_port(f"{host}:{port}")
+    bound = _listen(server, settings, port)
     await server.start()
     watcher = asyncio.create_task(_watch(checks, names, ready), name="health")
     _log.info("serving", extra={"action": "serving", "port": bound, "services": names})
@@ -75,6 +74,17 @@ async def serving(
             await watcher
         await checks.enter_graceful_shutdown()
         await server.stop(settings.shutdown_grace.total_seconds())
+
+
+def _listen(server: grpc.aio.Server, settings: Settings, port: int) -> int:
+    bare = settings.host.strip("[]")
+    address = f"[{bare}]:{port}" if ":" in bare else f"{bare}:{port}"
+    if not settings.encrypts:
+        return server.add_insecure_port(address)
+    # Not earlier: only TLS needs it, and the import costs a tenth of a start.
+    from runwire.core.access.tls import server_credentials
+
+    return server.add_secure_port(address, server_credentials(settings))
 
 
 async def _watch(checks: health.aio.HealthServicer, names: Sequence[str], ready: Callable[[], Awaitable[bool]]) -> None:

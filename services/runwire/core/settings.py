@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -32,8 +32,11 @@ class Settings(BaseSettings):
         env_prefix="RUNWIRE_", extra="ignore", frozen=True, populate_by_name=True, hide_input_in_errors=True
     )
 
-    database_uri: str = Field(default="", validation_alias=AliasChoices("RUNWIRE_DATABASE_URI", "DATABASE_URI"))
-    redis_uri: str = Field(default="", validation_alias=AliasChoices("RUNWIRE_REDIS_URI", "REDIS_URI"))
+    # They hold passwords. TLS is theirs to ask for: ?sslmode=verify-full&sslrootcert=…, rediss://.
+    database_uri: str = Field(
+        default="", repr=False, validation_alias=AliasChoices("RUNWIRE_DATABASE_URI", "DATABASE_URI")
+    )
+    redis_uri: str = Field(default="", repr=False, validation_alias=AliasChoices("RUNWIRE_REDIS_URI", "REDIS_URI"))
     redis_prefix: str = "runwire"
     postgres_pool: int = Field(default=10, ge=2, le=500, description="Postgres connections of one process, at most.")
     postgres_timeout: Span = Field(default=timedelta(seconds=10), description="Wait for a connection, at most.")
@@ -51,8 +54,15 @@ class Settings(BaseSettings):
 
     # Who is let in: see docs/access.md.
     api_keys_file: str = Field(default="", description="Hashes of API keys; `runwire keys new` adds one.")
+    client_certificates_file: str = Field(default="", description="Which client certificate is who. Needs mTLS.")
     allow_anonymous: bool = Field(
         default=False, description="Listening beyond loopback without any authentication is refused otherwise."
+    )
+    tls_certificate: str = Field(default="", description="PEM file with the chain; read again when it changes.")
+    tls_key: str = Field(default="", description="PEM file, without a password.")
+    tls_client_ca: str = Field(default="", description="PEM file: clients must have a certificate of this authority.")
+    allow_plaintext: bool = Field(
+        default=False, description="Authentication beyond loopback without TLS is refused otherwise."
     )
 
     graphs: Path = Field(default=Path("langgraph.json"), description="The langgraph.json whose graphs are served.")
@@ -112,7 +122,12 @@ class Settings(BaseSettings):
     @property
     def authenticates(self) -> bool:
         """Whether callers have to say who they are."""
-        return bool(self.api_keys_file)
+        return bool(self.api_keys_file or self.client_certificates_file)
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether the servers speak TLS."""
+        return bool(self.tls_certificate)
 
     def variables(self) -> dict[str, str]:
         """The settings as the variables that another process reads them from."""
@@ -128,7 +143,27 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
+    def _tls_fits_together(self) -> Settings:
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise ValueError("RUNWIRE_TLS_CERTIFICATE and RUNWIRE_TLS_KEY go together")
+        if self.tls_client_ca and not self.tls_certificate:
+            raise ValueError("RUNWIRE_TLS_CLIENT_CA needs RUNWIRE_TLS_CERTIFICATE")
+        if self.client_certificates_file and not self.tls_client_ca:
+            raise ValueError("RUNWIRE_CLIENT_CERTIFICATES_FILE needs RUNWIRE_TLS_CLIENT_CA")
+        return self
+
+    @model_validator(mode="after")
     def _times_fit_together(self) -> Settings:
         if self.heartbeat_interval * 3 > self.lease:
             raise ValueError("RUNWIRE_LEASE must be at least three times RUNWIRE_HEARTBEAT_INTERVAL")
         return self
+
+
+def told(error: ValidationError) -> str:
+    """What is wrong with the variables, a line each. What they hold is not shown."""
+    return "\n".join(_sentence(str(e["loc"][0]) if e["loc"] else "", e["msg"]) for e in error.errors())
+
+
+def _sentence(field: str, message: str) -> str:
+    plain = message.removeprefix("Value error, ")
+    return f"RUNWIRE_{field.upper().removeprefix('RUNWIRE_')}: {plain}." if field else f"{plain}."

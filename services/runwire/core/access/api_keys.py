@@ -39,7 +39,7 @@ class ApiKeys:
 
     def __init__(self, path: Path) -> None:
         """AccessError when the file can't be used."""
-        self._file = Reread(path, _by_id)
+        self._file = Reread(_by_id, path)
 
     def identity(self, key: str) -> Identity | None:
         """Whose key it is. None: nobody's, or it has expired."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import grpc
 
 from runwire.core.access.authentication import Authentication
+from runwire.core.access.certificates import Certificates
 from runwire.core.access.credentials import shown
-from runwire.core.errors import PermissionDenied, Refusal
+from runwire.core.access.late import Context, by_certificate
+from runwire.core.errors import PermissionDenied, Refusal, Unauthenticated
 from runwire.core.identity import ANONYMOUS, Identity, identify
 from runwire.core.interceptors import refusing
 from runwire.core.scopes import scope_of
@@ -35,21 +38,38 @@ class Access(grpc.aio.ServerInterceptor):
     ) -> Any:
         """The method's handler, or one that refuses without having read the request."""
         method: str = handler_call_details.method
-        if not method.startswith(_OPEN):
-            try:
-                identify(_permitted(await self._caller(handler_call_details), method))
-            except Refusal as refusal:
-                _log.info("refused", extra={"action": "refused", "method": method, "reason": refusal.reason})
-                return refusing(refusal)
+        if method.startswith(_OPEN):
+            return await continuation(handler_call_details)
+        credentials = shown(handler_call_details.invocation_metadata)
+        certificates = self._authentication.certificates if self._authentication else None
+        if certificates is not None and not credentials:
+            # The connection's certificate is known to the call alone.
+            return by_certificate(await continuation(handler_call_details), partial(_admit, certificates, method))
+        try:
+            _permit(await self._caller(credentials), method)
+        except Refusal as refusal:
+            return refusing(refusal)
         return await continuation(handler_call_details)
 
-    async def _caller(self, details: grpc.HandlerCallDetails) -> Identity:
+    async def _caller(self, credentials: Sequence[str]) -> Identity | None:
         if self._authentication is None:
             return ANONYMOUS
-        return await self._authentication.identity(shown(details.invocation_metadata))
+        return await self._authentication.identity(credentials)
 
 
-def _permitted(identity: Identity, method: str) -> Identity:
+def _admit(certificates: Certificates, method: str, context: Context) -> None:
+    _permit(certificates.identity(context.auth_context()), method)
+
+
+def _permit(identity: Identity | None, method: str) -> None:
+    if identity is None:
+        _refused(method, "unauthenticated", {})
+        raise Unauthenticated
     if method.startswith(_OURS) and not identity.allows(scope_of(method)):
+        _refused(method, "permission_denied", {"tenant": identity.tenant, "subject": identity.subject})
         raise PermissionDenied(scope=scope_of(method))
-    return identity
+    identify(identity)
+
+
+def _refused(method: str, action: str, who: Mapping[str, str]) -> None:
+    _log.info("a call was refused", extra={"action": action, "method": method, **who})

@@ -1,4 +1,4 @@
-"""Files that say who may do what, in force as soon as they change."""
+"""Files that say who is who, in force as soon as they change."""
 
 from __future__ import annotations
 
@@ -15,41 +15,56 @@ T = TypeVar("T")
 
 
 class Reread(Generic[T]):
-    """What a file says, read again when it has changed.
+    """What some files say together, read again when one of them has changed.
 
     A change that can't be used is logged once, and what was read before stays in force: somebody in the middle of an
     edit must not lock everybody out.
     """
 
-    def __init__(self, path: Path, parse: Callable[[bytes], T]) -> None:
-        """`parse` raises ValueError, with a text that shows nothing secret. AccessError when the file can't be used."""
-        self._path = path
-        self._parse = parse
+    def __init__(self, read: Callable[..., T], *paths: Path) -> None:
+        """`read` takes the content of each file and raises ValueError, with a text that shows nothing secret.
+
+        AccessError when the files can't be used.
+        """
+        self._read = read
+        self._paths = paths
+        self._stamps = self._look()
         try:
-            self._stamp = self._look()
-            self._value = parse(path.read_bytes())
-        except OSError as error:
-            raise AccessError(f"{path} can't be read: {error.strerror}.") from error
+            self._value = self._now()
         except ValueError as error:
-            raise AccessError(f"{path} can't be used: {error}.") from error
+            raise AccessError(f"{error}.") from None
 
     def value(self) -> T:
-        """What the file says now."""
-        stamp = self._look()
-        if stamp != self._stamp:
-            self._stamp = stamp
+        """What the files say now."""
+        stamps = self._look()
+        if stamps != self._stamps:
+            self._stamps = stamps
             try:
-                self._value = self._parse(self._path.read_bytes())
-            except (OSError, ValueError) as error:
+                self._value = self._now()
+            except ValueError as error:
                 _log.error(
                     "a changed file can't be used, what it said before stays in force",
-                    extra={"action": "access_file_invalid", "file": str(self._path), "error": str(error)},
+                    extra={"action": "access_file_invalid", "error": str(error)},
                 )
         return self._value
 
-    def _look(self) -> tuple[int, ...]:
+    def _now(self) -> T:
         try:
-            found = self._path.stat()
-        except OSError:
-            return ()
-        return found.st_mtime_ns, found.st_size, found.st_ino
+            contents = [path.read_bytes() for path in self._paths]
+        except OSError as error:
+            raise ValueError(f"{error.filename} can't be read: {error.strerror}") from None
+        try:
+            return self._read(*contents)
+        except ValueError as error:
+            raise ValueError(f"{', '.join(map(str, self._paths))} can't be used: {error}") from None
+
+    def _look(self) -> list[tuple[int, ...]]:
+        return [_stamp(path) for path in self._paths]
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_size, found.st_ino
