@@ -108,7 +108,16 @@ class Bus:
 
     def subscriptions(self) -> Subscriptions:
         """A PubSub connection of its own."""
-        return Subscriptions(self._uri)
+        return Subscriptions(
+            Redis.from_url(
+                self._uri,
+                socket_timeout=None,
+                socket_connect_timeout=1,
+                retry=Retry(NoBackoff(), 0),
+                health_check_interval=5,
+                max_connections=2,
+            )
+        )
 
     def waiter(self) -> Waiter:
         """A connection of its own for blocking pops."""
@@ -206,15 +215,9 @@ class Waiter:
 class Subscriptions:
     """One PubSub connection, however many channels and listeners; it reconnects by itself and says so."""
 
-    def __init__(self, uri: str) -> None:
-        self._redis = Redis.from_url(
-            uri,
-            socket_timeout=None,
-            socket_connect_timeout=1,
-            retry=Retry(NoBackoff(), 0),
-            health_check_interval=5,
-            max_connections=2,
-        )
+    def __init__(self, redis: Redis) -> None:
+        """`redis` is its own, and closed with it."""
+        self._redis = redis
         self._sinks: dict[str, list[Sink]] = {}
         self._acks: dict[str, asyncio.Future[None]] = {}
         self._pubsub: PubSub | None = None

@@ -91,7 +91,8 @@ class Channel:
         self._fanout = fanout
         self._name = name
         self._has_events = has_events
-        self.listeners: set[Listener] = set()
+        # In the order in which they came; there is nothing beside them.
+        self.listeners: dict[Listener, None] = {}
         self.is_live = False
         self._acknowledged = asyncio.Event()
         self._left = asyncio.Event()
@@ -180,13 +181,13 @@ class Fanout:
         channel = self._channels.get(name)
         if channel is None:
             channel = self._channels[name] = Channel(self, name, has_events=has_events)
-        channel.listeners.add(listener)
+        channel.listeners[listener] = None
         try:
             await channel.wait_until_live()
             channel.check_open()
             yield channel
         finally:
-            channel.listeners.discard(listener)
+            channel.listeners.pop(listener, None)
             if not channel.listeners and self._channels.get(name) is channel:
                 del self._channels[name]
                 self._keep(channel.close())
