@@ -82,6 +82,12 @@ class InvalidRequest(Refusal):
         ]
 
 
+class MalformedMessage(Refusal):
+    """The bytes of the request are no message of its type, or a text in it is not UTF-8."""
+
+    code, reason = grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_MESSAGE"
+
+
 def _fitting(texts: Sequence[str], room: int) -> Sequence[str]:
     for count, text in enumerate(texts):
         room -= len(text.encode()) + 16

@@ -11,10 +11,19 @@ from typing import Any
 from uuid import uuid4
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
 from runwire.core import postgres
-from runwire.core.errors import Bug, DatabaseUnavailable, DeadlineExceeded, NotServed, Refusal, to_status
+from runwire.core.errors import (
+    Bug,
+    DatabaseUnavailable,
+    DeadlineExceeded,
+    MalformedMessage,
+    NotServed,
+    Refusal,
+    to_status,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -57,14 +66,12 @@ class Refusals(grpc.aio.ServerInterceptor):
             return handler
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
-                self._stream(handler.unary_stream, method),
-                handler.request_deserializer,
-                handler.response_serializer,
+                self._stream(_parsing(handler.unary_stream, handler.request_deserializer), method),
+                response_serializer=handler.response_serializer,
             )
         return grpc.unary_unary_rpc_method_handler(
-            self._unary(handler.unary_unary, method),
-            handler.request_deserializer,
-            handler.response_serializer,
+            self._unary(_parsing(handler.unary_unary, handler.request_deserializer), method),
+            response_serializer=handler.response_serializer,
         )
 
     def _unary(self, inner: Handler, method: str) -> Handler:
@@ -106,6 +113,19 @@ def refusing(refusal: Refusal) -> grpc.RpcMethodHandler[Any, Any]:
         yield b""
 
     return grpc.stream_stream_rpc_method_handler(refuse)
+
+
+def _parsing(inner: Handler, parse: Callable[[bytes], Any]) -> Handler:
+    """A handler that takes bytes. Left to gRPC, bytes that can't be parsed would end in its own words."""
+
+    def call(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        try:
+            request = parse(raw)
+        except DecodeError:
+            raise MalformedMessage from None
+        return inner(request, context)
+
+    return call
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], refusal: Refusal) -> None:

@@ -1,0 +1,101 @@
+"""Thousands of hostile requests against real processes, and what became of each."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.strategies import SearchStrategy
+
+from tests.contract.rpcs import Rpc, all_rpcs
+from tests.hostile.calls import Caller, Reply
+from tests.hostile.requests import requests
+from tests.hostile.verdict import faults
+from tests.hostile.world import World
+
+_ROUND = 500
+_UNDER_WAY = 12
+_KEPT = 40
+_REFUSED_KEPT = 6
+_SECONDS = 60.0
+_SETTINGS = settings(
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@dataclass(slots=True)
+class Figures:
+    """Counts by RPC and status code, the slowest calls, faults with an example of each, and refused requests."""
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    slowest: dict[str, float] = field(default_factory=dict)
+    faults: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    refused: dict[tuple[str, str], deque[Reply]] = field(
+        default_factory=lambda: defaultdict(lambda: deque(maxlen=_REFUSED_KEPT))
+    )
+
+    def note(self, reply: Reply) -> None:
+        """Counts a reply, and keeps what is wrong with it."""
+        rpc, code = reply.rpc.name, "enough" if reply.patience else reply.code.name
+        self.counts[rpc, code] += 1
+        self.slowest[rpc] = max(reply.seconds, self.slowest.get(rpc, 0.0))
+        if reply.error is not None and not reply.patience:
+            self.refused[rpc, code].append(reply)
+        for fault in faults(reply):
+            if len(self.faults) < _KEPT:
+                self.faults.setdefault(f"{rpc} {fault}"[:160], (fault, reply.raw))
+
+    def table(self) -> str:
+        """One line an RPC: how many calls, with which codes, and the longest."""
+        codes = sorted({code for _, code in self.counts}, key=lambda code: (code != "OK", code))
+        head = f"{'':28}{'calls':>8}" + "".join(f"{code.lower()[:12]:>13}" for code in codes) + f"{'longest':>10}"
+        lines = [head]
+        for rpc in [rpc.name for rpc in all_rpcs()]:
+            of = [self.counts[rpc, code] for code in codes]
+            tail = "".join(f"{count or '':>13}" for count in of)
+            lines.append(f"{rpc:28}{sum(of):>8}{tail}{self.slowest.get(rpc, 0.0):>9.2f}s")
+        sums = [sum(n for (_, found), n in self.counts.items() if found == code) for code in codes]
+        lines.append(f"{'all':28}{sum(sums):>8}" + "".join(f"{count:>13}" for count in sums))
+        return "\n".join(lines)
+
+
+def run(caller: Caller, figures: Figures, count: int, first_seed: int) -> Iterator[int]:
+    """Sends `count` requests in rounds, and says after each how many it were. Nothing is raised for a fault."""
+    world = World(caller)
+    asked = requests(all_rpcs(), world)
+    for number, begin in enumerate(range(0, count, _ROUND)):
+        world.refresh()
+        _round(caller, world, figures, asked, min(_ROUND, count - begin), first_seed + number)
+        yield figures.counts.total()
+
+
+def _round(
+    caller: Caller, world: World, figures: Figures, asked: SearchStrategy[tuple[Rpc, bytes]], count: int, seeded: int
+) -> None:
+    under_way: deque[Reply] = deque()
+
+    def judge_oldest() -> None:
+        reply = under_way.popleft()
+        if not reply.done.wait(_SECONDS):
+            figures.faults.setdefault(f"{reply.rpc.name} did not end", ("did not end", reply.raw))
+            return
+        figures.note(reply)
+        if reply.answer is not None:
+            world.learn(reply.rpc.request_class, reply.answer)
+
+    @seed(seeded)
+    @settings(_SETTINGS, max_examples=count)
+    @given(asked)
+    def send(request: tuple[Rpc, bytes]) -> None:
+        under_way.append(caller.begin(*request))
+        if len(under_way) >= _UNDER_WAY:
+            judge_oldest()
+
+    send()
+    while under_way:
+        judge_oldest()

@@ -1,0 +1,51 @@
+"""Hostile requests for every RPC, against real processes.
+
+RUNWIRE_FUZZ_REQUESTS says how many, and RUNWIRE_FUZZ_SEED which ones.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+from pathlib import Path
+
+import pytest
+
+from runwire.cli.stack import Stack
+from tests.hostile import aftermath, campaign
+from tests.hostile.aftermath import Rows
+from tests.hostile.calls import Caller
+from tests.hostile.campaign import Figures
+
+REQUESTS = int(os.environ.get("RUNWIRE_FUZZ_REQUESTS", "3000"))
+SEED = int(os.environ.get("RUNWIRE_FUZZ_SEED", secrets.randbelow(2**31)))
+WARM = 0.2
+"""The part of the requests after which the processes' memory is taken as their own."""
+GROWTH_MB = 48
+
+
+@pytest.mark.timeout(90 + REQUESTS // 20)
+def test_no_request_gets_more_than_a_refusal(
+    processes: Stack, caller: Caller, rows: Rows, logs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pids = {process.name: process.pid for process in processes.processes if process.pid is not None}
+    families, memory, figures = aftermath.families(pids), list[dict[str, float]](), Figures()
+    for _ in campaign.run(caller, figures, REQUESTS, SEED):
+        memory.append(aftermath.memory(pids))
+    warm, after = memory[int(len(memory) * WARM)], memory[-1]
+    rows.quieten(caller)
+    refused, changes = aftermath.changes_by(caller, rows, itertools.chain(*figures.refused.values()))
+
+    with capsys.disabled():
+        print(f"\nRUNWIRE_FUZZ_SEED={SEED}\n{figures.table()}")
+        for name in pids:
+            print(f"{name:10}", *(f"{sample[name]:.0f}" for sample in memory[:: len(memory) // 10 or 1]), "MB")
+        print(f"{refused} refused requests were repeated on a quiet database")
+    said = "\n".join(f"{what}: {raw[:400]!r}" for what, (_, raw) in figures.faults.items())
+    assert not figures.faults, f"RUNWIRE_FUZZ_SEED={SEED}\n{said}"
+    assert not changes, f"RUNWIRE_FUZZ_SEED={SEED}\n{changes}"
+    assert not (found := aftermath.alarms(logs)), "\n".join(found[:20])
+    assert aftermath.families(pids) == families
+    assert not aftermath.unhealthy({process.name: process.address for process in processes.processes})
+    assert not {name: (warm[name], mb) for name, mb in after.items() if mb - warm[name] > GROWTH_MB}
