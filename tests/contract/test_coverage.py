@@ -6,7 +6,7 @@ from runwire.api.type.v1.error_reason_pb2 import ErrorReason
 from tests.contract.documented import WRONG, errors_of, reasons, rpcs
 from tests.contract.rpcs import all_rpcs
 from tests.contract.scenarios.every_rpc import STATES
-from tests.contract.scenarios.tables import ACCESS_CONTROL, ERRORS, LISTINGS, PAGE_TOKENS, SUCCESSES
+from tests.contract.scenarios.tables import ACCESS_CONTROL, ERRORS, LISTINGS, NO_REQUEST, PAGE_TOKENS, SUCCESSES
 from tests.harness.platform import Platform
 from tests.harness.reflection import reflected_rpcs
 
@@ -53,7 +53,7 @@ def test_every_provoked_error_is_documented() -> None:
     assert sorted(pair for pair in _provoked() if _as_documented(*pair) not in _documented()) == []
 
 
-def test_every_reason_is_provoked_by_an_rpc_or_by_the_tests_of_access_control() -> None:
+def test_every_reason_is_provoked_here_or_by_the_tests_of_access_control_and_of_hostile_bytes() -> None:
     names = {name.removeprefix(_PREFIX) for name, _ in ErrorReason.items()} - {"UNSPECIFIED"}
     assert names == reasons().keys()
-    assert sorted(names - {reason for _, reason in _provoked()}) == sorted(ACCESS_CONTROL)
+    assert sorted(names - {reason for _, reason in _provoked()}) == sorted(ACCESS_CONTROL | NO_REQUEST)

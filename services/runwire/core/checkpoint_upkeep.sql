@@ -53,9 +53,9 @@ WITH RECURSIVE heads AS (
     SELECT DISTINCT c.checkpoint_ns, k.channel
     FROM checkpoints AS c
     CROSS JOIN LATERAL (
-        SELECT jsonb_object_keys(c.metadata -> 'counters_since_delta_snapshot') AS channel
+        SELECT jsonb_object_keys(json_object_or_null(c.metadata -> 'counters_since_delta_snapshot')) AS channel
         UNION ALL
-        SELECT v.key FROM jsonb_each(c.checkpoint -> 'channel_values') AS v
+        SELECT v.key FROM jsonb_each(json_object_or_null(c.checkpoint -> 'channel_values')) AS v
         WHERE v.value = 'true' AND EXISTS (
             SELECT FROM checkpoint_blobs AS b
             WHERE b.thread_id = $1 AND b.checkpoint_ns = c.checkpoint_ns AND b.channel = v.key
@@ -99,7 +99,7 @@ WITH RECURSIVE heads AS (
     SELECT checkpoint_ns, checkpoint_id FROM needed
     UNION
     SELECT h.checkpoint_ns, h.parent_checkpoint_id FROM heads AS h
-    WHERE (h.checkpoint ->> 'v')::int < 4 AND EXISTS (
+    WHERE h.checkpoint -> 'v' < '4' AND EXISTS (
         SELECT FROM checkpoint_writes AS w
         WHERE w.thread_id = $1 AND w.checkpoint_ns = h.checkpoint_ns AND w.checkpoint_id = h.parent_checkpoint_id
             AND w.channel = '__pregel_tasks'
@@ -125,9 +125,9 @@ WITH RECURSIVE marked AS (
     FROM places AS p
     JOIN checkpoints AS c ON c.thread_id = p.thread_id AND c.checkpoint_ns = p.checkpoint_ns
     CROSS JOIN LATERAL (
-        SELECT jsonb_object_keys(c.metadata -> 'counters_since_delta_snapshot') AS channel
+        SELECT jsonb_object_keys(json_object_or_null(c.metadata -> 'counters_since_delta_snapshot')) AS channel
         UNION ALL
-        SELECT v.key FROM jsonb_each(c.checkpoint -> 'channel_values') AS v
+        SELECT v.key FROM jsonb_each(json_object_or_null(c.checkpoint -> 'channel_values')) AS v
         WHERE v.value = 'true' AND EXISTS (
             SELECT FROM checkpoint_blobs AS b
             WHERE b.thread_id = c.thread_id AND b.checkpoint_ns = c.checkpoint_ns AND b.channel = v.key
@@ -209,12 +209,12 @@ WITH doomed AS MATERIALIZED (
 ), garbage AS (
     SELECT g.thread_id, g.checkpoint_ns, v.key AS channel, v.value AS version
     FROM gone AS g
-    CROSS JOIN LATERAL jsonb_each_text(g.versions) AS v
+    CROSS JOIN LATERAL jsonb_each_text(json_object_or_null(g.versions)) AS v
     EXCEPT
     SELECT c.thread_id, c.checkpoint_ns, v.key, v.value
     FROM places AS p
     JOIN checkpoints AS c ON c.thread_id = p.thread_id AND c.checkpoint_ns = p.checkpoint_ns
-    CROSS JOIN LATERAL jsonb_each_text(c.checkpoint -> 'channel_versions') AS v
+    CROSS JOIN LATERAL jsonb_each_text(json_object_or_null(c.checkpoint -> 'channel_versions')) AS v
     WHERE NOT EXISTS (
         SELECT FROM doomed AS x
         WHERE x.thread_id = c.thread_id AND x.checkpoint_ns = c.checkpoint_ns AND x.checkpoint_id = c.checkpoint_id

@@ -223,6 +223,12 @@ class ServerDraining(Refusal):
     retry_after = timedelta(seconds=0.5)
 
 
+class StateUnreadable(Refusal):
+    """What is stored of the state of thread {thread_id} can't be read."""
+
+    code, reason = grpc.StatusCode.DATA_LOSS, "STATE_UNREADABLE"
+
+
 class DeadlineExceeded(Refusal):
     """The deadline passed before the answer was there."""
 

@@ -23,6 +23,7 @@ from runwire.core.bus import Bus, Subscriptions
 from runwire.core.errors import (
     CheckpointNotFound,
     NoWorker,
+    StateUnreadable,
     StateUpdateRefused,
     ThreadBusy,
     ThreadHasNoGraph,
@@ -139,6 +140,8 @@ def _raise_refusal(reason: str, message: str, thread_id: str, graph_id: str) -> 
             raise CheckpointNotFound(thread_id=thread_id, checkpoint_id=message)
         case "STATE_UPDATE_REFUSED":
             raise StateUpdateRefused(text=message)
+        case "STATE_UNREADABLE":
+            raise StateUnreadable(thread_id=thread_id)
         case "NO_WORKER":
             raise NoWorker(graph_id=graph_id)
     raise WorkerFailedError(f"{reason}: {message}")

@@ -78,7 +78,7 @@ FROM (
 ) AS c
 CROSS JOIN LATERAL (
     SELECT array_agg(v.key) AS blob_channels, array_agg(x.type) AS blob_types, array_agg(x.blob) AS blobs
-    FROM jsonb_each_text(c.checkpoint -> 'channel_versions') AS v
+    FROM jsonb_each_text(json_object_or_null(c.checkpoint -> 'channel_versions')) AS v
     CROSS JOIN LATERAL (
         SELECT type, blob FROM checkpoint_blobs
         WHERE thread_id = c.thread_id AND checkpoint_ns = c.checkpoint_ns AND channel = v.key AND version = v.value
@@ -99,7 +99,7 @@ CROSS JOIN LATERAL (
     SELECT array_agg(x.type) AS send_types, array_agg(x.blob) AS sends
     FROM (
         SELECT type, blob FROM checkpoint_writes
-        WHERE (c.checkpoint ->> 'v')::int < 4
+        WHERE c.checkpoint -> 'v' < '4'
             AND thread_id = c.thread_id AND checkpoint_ns = c.checkpoint_ns
             AND checkpoint_id = c.parent_checkpoint_id AND channel = '__pregel_tasks'
         ORDER BY task_path COLLATE "C", task_id COLLATE "C", idx
@@ -136,7 +136,7 @@ FROM (
 ) AS c
 CROSS JOIN LATERAL (
     SELECT array_agg(v.key) AS blob_channels, array_agg(x.type) AS blob_types, array_agg(x.blob) AS blobs
-    FROM jsonb_each_text(c.checkpoint -> 'channel_versions') AS v
+    FROM jsonb_each_text(json_object_or_null(c.checkpoint -> 'channel_versions')) AS v
     CROSS JOIN LATERAL (
         SELECT type, blob FROM checkpoint_blobs
         WHERE thread_id = c.thread_id AND checkpoint_ns = c.checkpoint_ns AND channel = v.key AND version = v.value
@@ -157,7 +157,7 @@ CROSS JOIN LATERAL (
     SELECT array_agg(x.type) AS send_types, array_agg(x.blob) AS sends
     FROM (
         SELECT type, blob FROM checkpoint_writes
-        WHERE (c.checkpoint ->> 'v')::int < 4
+        WHERE c.checkpoint -> 'v' < '4'
             AND thread_id = c.thread_id AND checkpoint_ns = c.checkpoint_ns
             AND checkpoint_id = c.parent_checkpoint_id AND channel = '__pregel_tasks'
         ORDER BY task_path COLLATE "C", task_id COLLATE "C", idx

@@ -8,7 +8,6 @@ that package does.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
@@ -30,6 +29,7 @@ from langgraph.checkpoint.serde.types import TASKS, _DeltaSnapshot
 
 from runwire.core.checkpoint_threads import ThreadKeys
 from runwire.core.jsons import dumps
+from runwire.worker.checkpoint_shapes import parse_checkpoint, parse_metadata, parse_value
 
 INLINE_TEXT_LIMIT = 1024
 """Characters. A longer text is stored once as a blob instead of in every checkpoint until it changes."""
@@ -98,9 +98,9 @@ def encode_writes(serde: SerializerProtocol, writes: Sequence[tuple[str, Any]]) 
 def decode_checkpoint(serde: SerializerProtocol, keys: ThreadKeys, row: Record, first_version: str) -> CheckpointTuple:
     """Build the tuple that langgraph reads.
 
-    `first_version` becomes that of sends in the old format where no channel has a version.
+    `first_version` becomes that of sends in the old format where no channel has a version. Raises UnreadableState.
     """
-    checkpoint = json.loads(row["checkpoint"])
+    checkpoint = parse_checkpoint(row["checkpoint"])
     values = dict(checkpoint.get("channel_values") or {})
     for channel, type_, blob in _zipped(row, "blob_channels", "blob_types", "blobs"):
         values[channel] = serde.loads_typed((type_, blob))
@@ -114,7 +114,7 @@ def decode_checkpoint(serde: SerializerProtocol, keys: ThreadKeys, row: Record, 
     return CheckpointTuple(
         config=config_of(thread_id, namespace, row["checkpoint_id"]),
         checkpoint=cast(Checkpoint, checkpoint),
-        metadata=cast(CheckpointMetadata, json.loads(row["metadata"])),
+        metadata=cast(CheckpointMetadata, parse_metadata(row["metadata"])),
         parent_config=config_of(thread_id, namespace, parent_id) if parent_id else None,
         pending_writes=[
             (task_id, channel, serde.loads_typed((type_, blob)))
@@ -126,7 +126,7 @@ def decode_checkpoint(serde: SerializerProtocol, keys: ThreadKeys, row: Record, 
 def decode_history(
     serde: SerializerProtocol, channels: Sequence[str], rows: Iterable[Record]
 ) -> Mapping[str, DeltaChannelHistory]:
-    """Sort the rows of delta_history by channel."""
+    """Sort the rows of delta_history by channel. Raises UnreadableState."""
     writes: dict[str, list[PendingWrite]] = {channel: [] for channel in channels}
     seeds: dict[str, Any] = {}
     for row in rows:
@@ -136,7 +136,7 @@ def decode_history(
         elif row["type"] is not None:
             seeds[channel] = serde.loads_typed((row["type"], row["blob"]))
         else:
-            seeds[channel] = json.loads(row["inline"])
+            seeds[channel] = parse_value(row["inline"])
     return {
         channel: {"writes": found, "seed": seeds[channel]} if channel in seeds else {"writes": found}
         for channel, found in writes.items()

@@ -17,7 +17,7 @@ from runwire.api.dispatch.v1.thread_state_pb2 import (
 from runwire.api.type.v1.run_pb2 import CheckpointRef
 from runwire.worker.graphs import Compiled
 from runwire.worker.thread_state_messages import state_message
-from runwire.worker.thread_state_requests import ClaimedRequest, checkpoint_not_found
+from runwire.worker.thread_state_requests import ClaimedRequest, checkpoint_not_found, reading
 
 # A page may have fewer states than asked for. With this limit it fits into the 4 MiB that gRPC clients take by
 # default; a state that is larger makes a page of its own.
@@ -30,24 +30,29 @@ async def get_state(graph: Compiled, claimed: ClaimedRequest) -> GetThreadStateR
     """Answers GetThreadState. Raises RequestRefused."""
     request = GetThreadStateRequest.FromString(claimed.request)
     ref = request.checkpoint
-    snapshot = await graph.aget_state(claimed.config(ref), subgraphs=request.subgraphs)
-    if (ref.checkpoint_id or ref.checkpoint_ns) and snapshot.created_at is None:
-        raise checkpoint_not_found(ref)
-    return GetThreadStateResponse(state=state_message(snapshot))
+    with reading(claimed):
+        snapshot = await graph.aget_state(claimed.config(ref), subgraphs=request.subgraphs)
+        if (ref.checkpoint_id or ref.checkpoint_ns) and snapshot.created_at is None:
+            raise checkpoint_not_found(ref)
+        return GetThreadStateResponse(state=state_message(snapshot))
 
 
 async def list_history(graph: Compiled, claimed: ClaimedRequest) -> ListThreadHistoryResponse:
-    """Answers ListThreadHistory. Where there are more states, the token is the id of the page's last checkpoint."""
+    """Answers ListThreadHistory. Where there are more states, the token is the id of the page's last checkpoint.
+
+    Raises RequestRefused.
+    """
     request = ListThreadHistoryRequest.FromString(claimed.request)
     response = ListThreadHistoryResponse()
     room = _PAGE_BYTES
-    async for snapshot in _snapshots(graph, claimed, request):
-        state = state_message(snapshot)
-        room -= state.ByteSize()
-        if response.states and (len(response.states) == request.page_size or room < 0):
-            response.next_page_token = response.states[-1].checkpoint.checkpoint_id
-            break
-        response.states.append(state)
+    with reading(claimed):
+        async for snapshot in _snapshots(graph, claimed, request):
+            state = state_message(snapshot)
+            room -= state.ByteSize()
+            if response.states and (len(response.states) == request.page_size or room < 0):
+                response.next_page_token = response.states[-1].checkpoint.checkpoint_id
+                break
+            response.states.append(state)
     return response
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import orjson
 
 from runwire.api.dispatch.v1.runs_pb2 import CreateRunRequest
 from runwire.api.type.v1.run_pb2 import CheckpointRef
+from runwire.core.postgres import is_transient
+from runwire.worker.fence import StorageUnavailable
+
+_log = logging.getLogger(__name__)
 
 _PLACES = frozenset(("thread_id", "run_id", "checkpoint_id", "checkpoint_ns", "checkpoint_map"))
 
@@ -53,6 +61,21 @@ class RequestRefused(Exception):
         super().__init__(f"{reason}: {text}")
         self.reason = reason
         self.text = text
+
+
+@contextmanager
+def reading(claimed: ClaimedRequest) -> Iterator[None]:
+    """Around what langgraph makes of a stored state. What fails there is refused: the state is not fit to be read."""
+    try:
+        yield
+    except (RequestRefused, StorageUnavailable, asyncpg.PostgresError):
+        raise
+    except Exception as error:
+        if is_transient(error):
+            raise
+        words = {"action": "state_unreadable", "thread_id": claimed.thread_id}
+        _log.warning("stored state unreadable", exc_info=error, extra=words)
+        raise RequestRefused("STATE_UNREADABLE", type(error).__name__) from error
 
 
 def checkpoint_not_found(ref: CheckpointRef) -> RequestRefused:

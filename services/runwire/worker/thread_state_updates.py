@@ -25,7 +25,7 @@ from runwire.worker.events import error_of
 from runwire.worker.fence import StorageUnavailable
 from runwire.worker.graphs import Compiled, Graphs
 from runwire.worker.store import RunwireStore
-from runwire.worker.thread_state_requests import ClaimedRequest, RequestRefused, checkpoint_not_found
+from runwire.worker.thread_state_requests import ClaimedRequest, RequestRefused, checkpoint_not_found, reading
 
 SQL = load(__file__)
 
@@ -88,7 +88,8 @@ class Update:
 
     async def _base(self, graph: Compiled, config: Any) -> Any:
         ref = self._request.checkpoint
-        snapshot = await graph.aget_state(config)
+        with reading(self._claimed):
+            snapshot = await graph.aget_state(config)
         if (ref.checkpoint_id or ref.checkpoint_ns) and snapshot.created_at is None:
             raise checkpoint_not_found(ref)
         return checkpoint_ref(snapshot.config)

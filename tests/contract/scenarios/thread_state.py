@@ -102,6 +102,15 @@ def _without_checkpoint(rpc: str) -> Any:
     return scenario
 
 
+def _with_damage(rpc: str) -> Any:
+    async def scenario(platform: Platform) -> Provoked:
+        thread_id = (await ended_run(platform, thread=unique())).thread_id
+        await platform.pool.execute("UPDATE checkpoints SET checkpoint = '[]' WHERE thread_id = $1", thread_id)
+        return refused(_each(thread_id)[rpc], thread_id=thread_id)
+
+    return scenario
+
+
 async def _update_busy(platform: Platform) -> Provoked:
     run = await waiting_run(platform, thread=unique())
     return refused(_each(run.thread_id)["UpdateThreadState"], thread_id=run.thread_id)
@@ -121,6 +130,7 @@ ERRORS: Errors = {
     **{(rpc, "THREAD_NOT_FOUND"): refused(request, thread_id=ABSENT) for rpc, request in _each(ABSENT).items()},
     **{(rpc, "THREAD_HAS_NO_GRAPH"): _without_graph(rpc) for rpc in _each(ABSENT)},
     **{(rpc, "NO_WORKER"): _without_worker(rpc) for rpc in _each(ABSENT)},
+    **{(rpc, "STATE_UNREADABLE"): _with_damage(rpc) for rpc in _each(ABSENT)},
     **{(rpc, "CHECKPOINT_NOT_FOUND"): _without_checkpoint(rpc) for rpc in ("GetThreadState", "UpdateThreadState")},
     ("UpdateThreadState", "THREAD_BUSY"): _update_busy,
     ("UpdateThreadState", "STATE_UPDATE_REFUSED"): _update_as_nobody,

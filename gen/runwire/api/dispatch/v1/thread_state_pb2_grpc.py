@@ -64,7 +64,7 @@ class ThreadStateServiceServicer(object):
         """The state at the thread's head, or at a checkpoint.
 
         Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND; FAILED_PRECONDITION THREAD_HAS_NO_GRAPH;
-        UNAVAILABLE NO_WORKER (no live worker serves the thread's graph).
+        UNAVAILABLE NO_WORKER (no live worker serves the thread's graph); DATA_LOSS STATE_UNREADABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -73,7 +73,8 @@ class ThreadStateServiceServicer(object):
     def ListThreadHistory(self, request, context):
         """The thread's states, the newest first. A namespace without checkpoints has none.
 
-        Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND; FAILED_PRECONDITION THREAD_HAS_NO_GRAPH; UNAVAILABLE NO_WORKER.
+        Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND; FAILED_PRECONDITION THREAD_HAS_NO_GRAPH; UNAVAILABLE NO_WORKER;
+        DATA_LOSS STATE_UNREADABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

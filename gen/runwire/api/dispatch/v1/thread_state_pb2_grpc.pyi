@@ -40,12 +40,13 @@ class ThreadStateServiceStub:
     """The state at the thread's head, or at a checkpoint.
 
     Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND; FAILED_PRECONDITION THREAD_HAS_NO_GRAPH;
-    UNAVAILABLE NO_WORKER (no live worker serves the thread's graph).
+    UNAVAILABLE NO_WORKER (no live worker serves the thread's graph); DATA_LOSS STATE_UNREADABLE.
     """
     ListThreadHistory: _grpc.UnaryUnaryMultiCallable[_thread_state_pb2.ListThreadHistoryRequest, _thread_state_pb2.ListThreadHistoryResponse]
     """The thread's states, the newest first. A namespace without checkpoints has none.
 
-    Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND; FAILED_PRECONDITION THREAD_HAS_NO_GRAPH; UNAVAILABLE NO_WORKER.
+    Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND; FAILED_PRECONDITION THREAD_HAS_NO_GRAPH; UNAVAILABLE NO_WORKER;
+    DATA_LOSS STATE_UNREADABLE.
     """
     UpdateThreadState: _grpc.UnaryUnaryMultiCallable[_thread_state_pb2.UpdateThreadStateRequest, _thread_state_pb2.UpdateThreadStateResponse]
     """Writes to a thread's state as if a node had returned the values; several updates become one checkpoint each, all or
@@ -67,12 +68,13 @@ class ThreadStateServiceAsyncStub(ThreadStateServiceStub):
     """The state at the thread's head, or at a checkpoint.
 
     Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND; FAILED_PRECONDITION THREAD_HAS_NO_GRAPH;
-    UNAVAILABLE NO_WORKER (no live worker serves the thread's graph).
+    UNAVAILABLE NO_WORKER (no live worker serves the thread's graph); DATA_LOSS STATE_UNREADABLE.
     """
     ListThreadHistory: _aio.UnaryUnaryMultiCallable[_thread_state_pb2.ListThreadHistoryRequest, _thread_state_pb2.ListThreadHistoryResponse]  # type: ignore[assignment]
     """The thread's states, the newest first. A namespace without checkpoints has none.
 
-    Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND; FAILED_PRECONDITION THREAD_HAS_NO_GRAPH; UNAVAILABLE NO_WORKER.
+    Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND; FAILED_PRECONDITION THREAD_HAS_NO_GRAPH; UNAVAILABLE NO_WORKER;
+    DATA_LOSS STATE_UNREADABLE.
     """
     UpdateThreadState: _aio.UnaryUnaryMultiCallable[_thread_state_pb2.UpdateThreadStateRequest, _thread_state_pb2.UpdateThreadStateResponse]  # type: ignore[assignment]
     """Writes to a thread's state as if a node had returned the values; several updates become one checkpoint each, all or
@@ -96,7 +98,7 @@ class ThreadStateServiceServicer:
         """The state at the thread's head, or at a checkpoint.
 
         Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND; FAILED_PRECONDITION THREAD_HAS_NO_GRAPH;
-        UNAVAILABLE NO_WORKER (no live worker serves the thread's graph).
+        UNAVAILABLE NO_WORKER (no live worker serves the thread's graph); DATA_LOSS STATE_UNREADABLE.
         """
 
     def ListThreadHistory(
@@ -106,7 +108,8 @@ class ThreadStateServiceServicer:
     ) -> _typing.Union[_thread_state_pb2.ListThreadHistoryResponse, _abc.Awaitable[_thread_state_pb2.ListThreadHistoryResponse]]:
         """The thread's states, the newest first. A namespace without checkpoints has none.
 
-        Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND; FAILED_PRECONDITION THREAD_HAS_NO_GRAPH; UNAVAILABLE NO_WORKER.
+        Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND; FAILED_PRECONDITION THREAD_HAS_NO_GRAPH; UNAVAILABLE NO_WORKER;
+        DATA_LOSS STATE_UNREADABLE.
         """
 
     def UpdateThreadState(
