@@ -46,6 +46,14 @@ class ThreadExpiry(_Ttl):
 
     strategy: Literal["delete", "keep_latest"] = "delete"
 
+    @property
+    def life(self) -> tuple[str | None, timedelta | None]:
+        """What a new thread's row says of its time to live."""
+        return (None, None) if self.duration is None else (self.strategy, self.duration)
+
+
+FOR_EVER = ThreadExpiry()
+
 
 class ItemExpiry(_Ttl):
     """`store.ttl`: for items."""

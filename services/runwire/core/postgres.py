@@ -20,7 +20,7 @@ T = TypeVar("T")
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_LATEST_REVISION = "stored_shapes"
+_LATEST_REVISION = "thread_life"
 _MIGRATION_LOCK = 0x72756E77697265
 
 _TRANSIENT = (

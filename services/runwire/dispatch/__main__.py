@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -20,6 +21,7 @@ from runwire.api.dispatch.v1 import (
 )
 from runwire.core import lifetime, postgres
 from runwire.core.bus import Bus
+from runwire.core.expiry import Expiry, InvalidExpiry
 from runwire.core.server import Register, serving
 from runwire.core.settings import Settings
 from runwire.dispatch import clockwork, webhooks
@@ -37,22 +39,23 @@ from runwire.dispatch.workers_servicer import WorkersServicer
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[int]:
-    """Dispatch serves until the block ends; the value is its port."""
+    """Dispatch serves until the block ends; the value is its port. Raises InvalidExpiry."""
+    expiry = Expiry.read(settings.graphs).threads
     private_webhooks = settings.webhook_private_addresses
     async with (
         postgres.connect(settings, "dispatch") as pool,
         Bus(settings) as bus,
         bus.subscriptions() as subscriptions,
         Hints(bus) as hints,
-        clockwork.turning(pool, bus, settings),
+        clockwork.turning(pool, bus, settings, expiry),
         webhooks.delivering(pool, settings),
         serving(
             settings,
             settings.dispatch_port,
             services(
-                RunsServicer(Runs(pool, hints), Deliveries(pool), private_webhooks),
+                RunsServicer(Runs(pool, hints, expiry), Deliveries(pool), private_webhooks),
                 ThreadStateServicer(ThreadStates(pool, bus, subscriptions, hints, settings.poll_interval)),
-                CronsServicer(Crons(pool), private_webhooks),
+                CronsServicer(Crons(pool, expiry), private_webhooks),
                 WorkersServicer(Workers(pool)),
             ),
             partial(postgres.answers, pool),
@@ -86,8 +89,11 @@ def _name(module: ModuleType, service: str) -> str:
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Serves until `stop` is set."""
-    async with running(settings):
-        await stop.wait()
+    try:
+        async with running(settings):
+            await stop.wait()
+    except InvalidExpiry as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

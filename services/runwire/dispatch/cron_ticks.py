@@ -25,6 +25,7 @@ from runwire.api.dispatch.v1.runs_pb2 import CreateRunRequest
 from runwire.core import postgres, sql
 from runwire.core.bus import Bus
 from runwire.core.errors import Refusal, ThreadBusy
+from runwire.core.expiry import FOR_EVER, ThreadExpiry
 from runwire.core.postgres import Pool
 from runwire.dispatch import run_requests
 from runwire.dispatch.crons import Connection, timing_of
@@ -52,10 +53,11 @@ def run_id_of(tenant: str, cron_id: str, tick: datetime) -> UUID:
 class CronTicks:
     """Creates the runs of crons that are due."""
 
-    def __init__(self, pool: Pool, bus: Bus, hints: Hints) -> None:
+    def __init__(self, pool: Pool, bus: Bus, hints: Hints, expiry: ThreadExpiry = FOR_EVER) -> None:
         self._pool = pool
         self._bus = bus
         self._hints = hints
+        self._expiry = expiry
 
     async def tick_crons(self) -> bool:
         """Takes each due cron once. True: there may be more."""
@@ -76,7 +78,8 @@ class CronTicks:
                     if row is None:
                         return None
                     place = (row["next_tick_at"], row["tenant"], row["cron_id"])
-                    await _tick(connection, row, hints)
+                    # With a connection in place of the pool, what is created is part of its transaction.
+                    await _tick(connection, row, Runs(connection, hints, self._expiry))
         except Exception as error:
             # One cron that can't tick does not hold up the others.
             if place is None or postgres.is_transient(error):
@@ -85,7 +88,7 @@ class CronTicks:
         return place
 
 
-async def _tick(connection: Connection, row: asyncpg.Record, hints: Hints) -> None:
+async def _tick(connection: Connection, row: asyncpg.Record, runs: Runs) -> None:
     tenant, cron_id, thread_id, tick = row["tenant"], row["cron_id"], row["thread_id"], row["next_tick_at"]
     if thread_id is not None and not await connection.fetchval(_SQL["lock_thread"], tenant, thread_id):
         return
@@ -96,7 +99,7 @@ async def _tick(connection: Connection, row: asyncpg.Record, hints: Hints) -> No
     else:
         advance = timing.advance(tick, row["now"])
     run_id = run_id_of(tenant, cron_id, tick)
-    created = await _create_run(connection, row, run_id, hints)
+    created = await _create_run(runs, row, run_id)
     missed = advance.missed + (0 if created else 1)
     if advance.missed:
         _log.warning(
@@ -106,15 +109,14 @@ async def _tick(connection: Connection, row: asyncpg.Record, hints: Hints) -> No
     await connection.execute(_SQL["advance"], tenant, cron_id, advance.next_tick, missed, run_id)
 
 
-async def _create_run(connection: Connection, row: asyncpg.Record, run_id: UUID, hints: Hints) -> bool:
+async def _create_run(runs: Runs, row: asyncpg.Record, run_id: UUID) -> bool:
     """Whether the tick has its run."""
     request = CreateRunRequest.FromString(row["request"])
     request.run_id = str(run_id)
     try:
-        # With a connection in place of the pool, what is created is part of its transaction.
         # Where its webhook may go was judged when the cron was stored, and is again at each call.
         order = run_requests.check(request, private_webhooks=True)
-        await Runs(connection, hints).create(row["tenant"], order)
+        await runs.create(row["tenant"], order)
     except Refusal as refusal:
         _log.log(
             logging.INFO if isinstance(refusal, ThreadBusy) else logging.WARNING,

@@ -13,6 +13,7 @@ from runwire.api.dispatch.v1.runs_pb2 import CreateRunRequest
 from runwire.api.type.v1.json_pb2 import Json
 from runwire.core import sql
 from runwire.core.errors import AssistantNotFound, CronNotFound, IdReused, Refusal, ThreadNotFound
+from runwire.core.expiry import FOR_EVER, ThreadExpiry
 from runwire.core.ids import default_assistant_id
 from runwire.core.paging import Place, encode
 from runwire.core.postgres import Pool
@@ -70,8 +71,9 @@ class _Target:
 class Crons:
     """Reads and writes crons, a tenant's at a time."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, expiry: ThreadExpiry = FOR_EVER) -> None:
         self._pool = pool
+        self._expiry = expiry
 
     async def create(self, tenant: str, order: CronOrder) -> Cron:
         """The new cron, or the one that the same call has stored before."""
@@ -86,7 +88,7 @@ class Crons:
 
     async def _insert(self, tenant: str, order: CronOrder) -> asyncpg.Record | None:
         async with self._pool.acquire() as connection, connection.transaction():
-            target = await _lock_target(connection, tenant, order.run)
+            target = await self._lock_target(connection, tenant, order.run)
             if isinstance(target, Refusal):
                 raise target
             now = await connection.fetchval(_SQL["now"])
@@ -135,7 +137,7 @@ class Crons:
     async def update(self, tenant: str, change: CronChange) -> Cron:
         """The cron after the change. Raises CronNotFound, AssistantNotFound or ThreadNotFound."""
         async with self._pool.acquire() as connection, connection.transaction():
-            target = None if change.run is None else await _lock_target(connection, tenant, change.run)
+            target = None if change.run is None else await self._lock_target(connection, tenant, change.run)
             row = _found(await connection.fetchrow(_SQL["lock"], tenant, change.cron_id), change.cron_id)
             if isinstance(target, Refusal):
                 raise target
@@ -161,25 +163,24 @@ class Crons:
         """Raises CronNotFound."""
         _found(await self._pool.fetchrow(_SQL["delete"], tenant, cron_id), cron_id)
 
+    async def _lock_target(self, connection: Connection, tenant: str, run: CreateRunRequest) -> _Target | Refusal:
+        """What a request names, kept from being deleted; or why it can't be had. A thread is made as by a run."""
+        name = run.assistant_id
+        assistant_id = await connection.fetchval(_SQL["lock_assistant"], tenant, name, default_assistant_id(name))
+        if assistant_id is None:
+            return AssistantNotFound(assistant_id=name)
+        if not run.thread_id:
+            return _Target(assistant_id, None)
+        if run.if_thread_missing == runs_pb2.IF_THREAD_MISSING_CREATE:
+            await connection.execute(_SQL["make_thread"], tenant, run.thread_id, *self._expiry.life)
+        if not await connection.fetchval(_SQL["lock_thread"], tenant, run.thread_id):
+            return ThreadNotFound(thread_id=run.thread_id)
+        return _Target(assistant_id, run.thread_id)
+
 
 def timing_of(row: asyncpg.Record) -> Timing:
     """When a stored cron ticks."""
     return Timing(Schedule(row["schedule"], row["time_zone"]), row["enabled"], row["end_at"])
-
-
-async def _lock_target(connection: Connection, tenant: str, run: CreateRunRequest) -> _Target | Refusal:
-    """What a request names, kept from being deleted; or why it can't be had. A thread may be made, as a run would."""
-    name = run.assistant_id
-    assistant_id = await connection.fetchval(_SQL["lock_assistant"], tenant, name, default_assistant_id(name))
-    if assistant_id is None:
-        return AssistantNotFound(assistant_id=name)
-    if not run.thread_id:
-        return _Target(assistant_id, None)
-    if run.if_thread_missing == runs_pb2.IF_THREAD_MISSING_CREATE:
-        await connection.execute(_SQL["make_thread"], tenant, run.thread_id)
-    if not await connection.fetchval(_SQL["lock_thread"], tenant, run.thread_id):
-        return ThreadNotFound(thread_id=run.thread_id)
-    return _Target(assistant_id, run.thread_id)
 
 
 def _found(row: asyncpg.Record | None, cron_id: str) -> asyncpg.Record:

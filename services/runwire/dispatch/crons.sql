@@ -9,9 +9,9 @@ LIMIT 1
 FOR KEY SHARE
 
 -- name: make_thread
--- $1 tenant, $2 thread_id
-INSERT INTO threads (tenant, thread_id)
-VALUES ($1, $2)
+-- $1 tenant, $2 thread_id, $3 strategy and $4 length of its time to live, or nulls
+INSERT INTO threads (tenant, thread_id, ttl_strategy, ttl)
+VALUES ($1, $2, $3, $4)
 ON CONFLICT DO NOTHING
 
 -- name: lock_thread

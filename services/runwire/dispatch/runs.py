@@ -13,6 +13,7 @@ from runwire.api.dispatch.v1.runs_pb2 import RunFilter
 from runwire.api.type.v1.run_pb2 import Run
 from runwire.core import sql
 from runwire.core.errors import RunNotFinished, RunNotFound
+from runwire.core.expiry import FOR_EVER, ThreadExpiry
 from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool, persistently
 from runwire.core.run_message import RUN_COLUMNS, STATUSES
@@ -31,10 +32,10 @@ _WORDS = {number: word for word, number in STATUSES.items()}
 class Runs:
     """Creates, finds, cancels and deletes runs, and tells Redis what follows from it."""
 
-    def __init__(self, pool: Pool, hints: Hints) -> None:
+    def __init__(self, pool: Pool, hints: Hints, expiry: ThreadExpiry = FOR_EVER) -> None:
         self._pool = pool
         self._hints = hints
-        self._creation = RunCreation(pool, hints)
+        self._creation = RunCreation(pool, hints, expiry)
 
     async def create(self, tenant: str, order: RunOrder) -> asyncpg.Record:
         """The run's row. Safe to repeat: the run's id makes it the same run."""

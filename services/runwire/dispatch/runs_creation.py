@@ -12,6 +12,7 @@ from runwire.api.dispatch.v1 import runs_pb2
 from runwire.api.type.v1 import run_pb2
 from runwire.core import sql
 from runwire.core.errors import AssistantNotFound, CheckpointNotFound, IdReused, Refusal, ThreadBusy, ThreadNotFound
+from runwire.core.expiry import FOR_EVER, ThreadExpiry
 from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool, persistently
 from runwire.core.run_message import RUN_COLUMNS, run_message
@@ -31,11 +32,12 @@ class _AssistantChanged(Exception):
 
 
 class RunCreation:
-    """Stores runs."""
+    """Stores runs. `expiry` is for the threads that it makes."""
 
-    def __init__(self, pool: Pool, hints: Hints) -> None:
+    def __init__(self, pool: Pool, hints: Hints, expiry: ThreadExpiry = FOR_EVER) -> None:
         self._pool = pool
         self._hints = hints
+        self._life = expiry.life
         self._assistants = Assistants(pool)
 
     async def one(self, tenant: str, order: RunOrder) -> asyncpg.Record:
@@ -60,7 +62,7 @@ class RunCreation:
             assistant = await self._assistants.find(tenant, name)
             if assistant is None:
                 break
-            row = await self._pool.fetchrow(_SQL["create"], *_values(tenant, order, assistant))
+            row = await self._pool.fetchrow(_SQL["create"], *_values(tenant, order, assistant), *self._life)
             if row["outcome"] != "assistant_changed":
                 return _created(row, order)
             self._assistants.forget(tenant, name)
@@ -89,7 +91,9 @@ class RunCreation:
     ) -> list[asyncpg.Record]:
         # Whoever locks several threads does it in this order; runs of one thread stay in the caller's.
         sequence = sorted(range(len(orders)), key=lambda number: (orders[number].thread_id or "").encode())
-        values = [_values(tenant, orders[n], assistants[orders[n].request.assistant_id]) for n in sequence]
+        values = [
+            (*_values(tenant, orders[n], assistants[orders[n].request.assistant_id]), *self._life) for n in sequence
+        ]
         async with self._pool.acquire() as connection, connection.transaction():
             rows = dict(zip(sequence, await connection.fetchmany(_SQL["create"], values), strict=True))
             for number, order in enumerate(orders):
