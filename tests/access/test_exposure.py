@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from runwire.core.access import AccessError
-from runwire.core.access.exposure import check_exposure, is_loopback
-from runwire.core.settings import Settings
+from runwire.core.access.exposure import check_exposure
+from runwire.core.settings import Settings, is_loopback
 
 
 @pytest.mark.parametrize(

@@ -247,6 +247,13 @@ class Unauthenticated(Refusal):
     code, reason = grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED"
 
 
+class AuthenticationUnavailable(Refusal):
+    """The keys that tokens are signed with can't be had; try again."""
+
+    code, reason = grpc.StatusCode.UNAVAILABLE, "AUTHENTICATION_UNAVAILABLE"
+    retry_after = timedelta(seconds=1)
+
+
 class PermissionDenied(Refusal):
     """The call needs the scope {scope}, which its caller does not have."""
 

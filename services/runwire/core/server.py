@@ -41,11 +41,32 @@ async def serving(
     `settings.shutdown_grace`. Raises AccessError when the settings would let in whom they should not.
     """
     check_exposure(settings)
-    server = grpc.aio.server(
-        interceptors=[
-            Access(authentication(settings)),
-            Refusals(settings.call_timeout.total_seconds(), patient),
-        ],
+    names = [name for name, _ in services]
+    checks = health.aio.HealthServicer()
+    async with authentication(settings) as known:
+        server = _server(settings, [Access(known), Refusals(settings.call_timeout.total_seconds(), patient)])
+        for _, register in services:
+            register(server)
+        health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+        if settings.reflection:
+            reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+        bound = _listen(server, settings, port)
+        await server.start()
+        watcher = asyncio.create_task(_watch(checks, names, ready), name="health")
+        _log.info("serving", extra={"action": "serving", "port": bound, "services": names})
+        try:
+            yield bound
+        finally:
+            watcher.cancel()
+            with suppress(asyncio.CancelledError):
+                await watcher
+            await checks.enter_graceful_shutdown()
+            await server.stop(settings.shutdown_grace.total_seconds())
+
+
+def _server(settings: Settings, interceptors: Sequence[grpc.aio.ServerInterceptor]) -> grpc.aio.Server:
+    return grpc.aio.server(
+        interceptors=interceptors,
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", settings.max_message_bytes),
@@ -55,25 +76,6 @@ async def serving(
             ("grpc.so_reuseport", 0),
         ],
     )
-    for _, register in services:
-        register(server)
-    names = [name for name, _ in services]
-    checks = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
-    if settings.reflection:
-        reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
-    bound = _listen(server, settings, port)
-    await server.start()
-    watcher = asyncio.create_task(_watch(checks, names, ready), name="health")
-    _log.info("serving", extra={"action": "serving", "port": bound, "services": names})
-    try:
-        yield bound
-    finally:
-        watcher.cancel()
-        with suppress(asyncio.CancelledError):
-            await watcher
-        await checks.enter_graceful_shutdown()
-        await server.stop(settings.shutdown_grace.total_seconds())
 
 
 def _listen(server: grpc.aio.Server, settings: Settings, port: int) -> int:

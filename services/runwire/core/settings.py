@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,6 +22,9 @@ def _seconds(value: object) -> object:
 
 
 Span = Annotated[timedelta, BeforeValidator(_seconds)]
+
+# None that verifies with what signs.
+_ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 
 _WEBHOOK_SECRET = re.compile(r"whsec_([A-Za-z0-9+/]{4}){8,21}([A-Za-z0-9+/]{2}(==)?|[A-Za-z0-9+/]{3}=?)?")
 
@@ -55,6 +60,15 @@ class Settings(BaseSettings):
     # Who is let in: see docs/access.md.
     api_keys_file: str = Field(default="", description="Hashes of API keys; `runwire keys new` adds one.")
     client_certificates_file: str = Field(default="", description="Which client certificate is who. Needs mTLS.")
+    jwt_jwks: str = Field(default="", description="File or https URL of the JWK set that signs tokens.")
+    jwt_issuer: str = Field(default="", description="`iss` of tokens, to the letter.")
+    jwt_audience: str = Field(default="", description="`aud` of tokens. Several, apart by spaces: one must be there.")
+    jwt_algorithms: str = Field(default="RS256 ES256 EdDSA", description="Apart by spaces.")
+    jwt_leeway: Span = Field(default=timedelta(seconds=30), description="Between our clock and the issuer's.")
+    jwt_tenant_claim: str = Field(default="tenant", description="Empty: every token is of tenant `default`.")
+    jwt_scopes_claim: str = Field(
+        default="scope", description="A list, or a text with spaces. Empty: every token may do everything."
+    )
     allow_anonymous: bool = Field(
         default=False, description="Listening beyond loopback without any authentication is refused otherwise."
     )
@@ -122,7 +136,7 @@ class Settings(BaseSettings):
     @property
     def authenticates(self) -> bool:
         """Whether callers have to say who they are."""
-        return bool(self.api_keys_file or self.client_certificates_file)
+        return bool(self.api_keys_file or self.client_certificates_file or self.jwt_jwks)
 
     @property
     def encrypts(self) -> bool:
@@ -142,6 +156,21 @@ class Settings(BaseSettings):
             raise ValueError("RUNWIRE_WEBHOOK_SECRET must be whsec_ and the base64 of 24 to 64 bytes")
         return value
 
+    @field_validator("jwt_algorithms")
+    @classmethod
+    def _algorithms_are_asymmetric(cls, value: str) -> str:
+        if not value.split() or not _ALGORITHMS.issuperset(value.split()):
+            raise ValueError(f"RUNWIRE_JWT_ALGORITHMS must be some of {' '.join(sorted(_ALGORITHMS))}")
+        return value
+
+    @model_validator(mode="after")
+    def _tokens_are_meant_for_us(self) -> Settings:
+        if self.jwt_jwks and not (self.jwt_issuer and self.jwt_audience.split()):
+            raise ValueError("RUNWIRE_JWT_JWKS needs RUNWIRE_JWT_ISSUER and RUNWIRE_JWT_AUDIENCE")
+        if self.jwt_jwks.startswith("http://") and not is_loopback(urlsplit(self.jwt_jwks).hostname or ""):
+            raise ValueError("RUNWIRE_JWT_JWKS must be a file or an https URL")
+        return self
+
     @model_validator(mode="after")
     def _tls_fits_together(self) -> Settings:
         if bool(self.tls_certificate) != bool(self.tls_key):
@@ -157,6 +186,16 @@ class Settings(BaseSettings):
         if self.heartbeat_interval * 3 > self.lease:
             raise ValueError("RUNWIRE_LEASE must be at least three times RUNWIRE_HEARTBEAT_INTERVAL")
         return self
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens there."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def told(error: ValidationError) -> str:

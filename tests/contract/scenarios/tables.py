@@ -11,7 +11,7 @@ from tests.contract.scenarios.scenario import Errors, Listings, Successes
 
 _SERVICES: tuple[ModuleType, ...] = (assistants, graphs, threads, store, runs, thread_state, crons, workers, streams)
 
-ACCESS_CONTROL = frozenset(("UNAUTHENTICATED", "PERMISSION_DENIED", "QUOTA_EXCEEDED"))
+ACCESS_CONTROL = frozenset(("UNAUTHENTICATED", "PERMISSION_DENIED", "AUTHENTICATION_UNAVAILABLE", "QUOTA_EXCEEDED"))
 """Reasons of every RPC that the tests of access control provoke, caller by caller."""
 
 NO_REQUEST = frozenset(("MALFORMED_MESSAGE",))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
 from runwire.core.access import AccessError
-from runwire.core.settings import Settings
+from runwire.core.settings import Settings, is_loopback
 
 
 def check_exposure(settings: Settings) -> None:
@@ -24,13 +22,3 @@ def check_exposure(settings: Settings) -> None:
             " text: set RUNWIRE_TLS_CERTIFICATE and RUNWIRE_TLS_KEY, or RUNWIRE_ALLOW_PLAINTEXT=true where something"
             " else encrypts."
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server that listens there."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
