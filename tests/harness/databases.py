@@ -15,6 +15,7 @@ from runwire.core.postgres import migrate
 from runwire.core.settings import Settings
 from runwire.embedded import Servers
 from tests.harness.in_process import PROJECT
+from tests.harness.proxy import Proxy, proxy_of
 
 _numbers = itertools.count(1)
 
@@ -32,6 +33,17 @@ async def fresh_database(servers: Servers) -> AsyncIterator[str]:
         await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
         await admin.close()
+
+
+@asynccontextmanager
+async def proxied_database(servers: Servers) -> AsyncIterator[tuple[str, Proxy]]:
+    """A migrated database, and the proxy that its address is of."""
+    async with fresh_database(servers) as uri:
+        parts = urlsplit(uri)
+        async with proxy_of(f"{parts.hostname}:{parts.port}") as proxy:
+            account, at, _ = parts.netloc.rpartition("@")
+            yield urlunsplit(parts._replace(netloc=f"{account}{at}{proxy.address}")), proxy
+            proxy.refusing = proxy.losing = False
 
 
 def system_settings(database_uri: str, redis_uri: str, **changes: Any) -> Settings:

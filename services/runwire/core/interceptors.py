@@ -36,8 +36,6 @@ def refusal_of(error: BaseException, method: str) -> Refusal:
         return error
     if isinstance(error, NotImplementedError):
         return NotServed(method=method)
-    if isinstance(error, TimeoutError):
-        return DeadlineExceeded()
     if postgres.is_transient(error):
         _log.warning("postgres can't be reached", extra={"action": "database_unavailable", "method": method})
         return DatabaseUnavailable()
@@ -79,12 +77,13 @@ class Refusals(grpc.aio.ServerInterceptor):
             began = time.perf_counter()
             # A client's deadline cancels the call by itself.
             unlimited = context.time_remaining() is not None or method in self._patient
+            limit = asyncio.timeout(None if unlimited else self._call_timeout)
             try:
-                async with asyncio.timeout(None if unlimited else self._call_timeout):
+                async with limit:
                     answer = inner(request, context)
                     return await answer if inspect.isawaitable(answer) else answer
             except Exception as error:
-                await abort(context, refusal_of(error, method))
+                await abort(context, DeadlineExceeded() if limit.expired() else refusal_of(error, method))
             finally:
                 _access(method, context, began)
 

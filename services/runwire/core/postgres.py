@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import ParamSpec, TypeAlias, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg_trek import Direction, execute, plan
@@ -21,6 +21,7 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LATEST_REVISION = "thread_life"
+_RELEASE_SECONDS = 1.0
 _MIGRATION_LOCK = 0x72756E77697265
 
 _TRANSIENT = (
@@ -67,6 +68,19 @@ async def persistently(limit: float, work: Callable[P, Awaitable[T]], *args: P.a
     return await retrying(limit).wraps(work)(*args, **kwargs)
 
 
+class _PromptPool(asyncpg.Pool):  # type: ignore[misc]
+    """Gives up a connection whose cancelled statement does not end.
+
+    Whoever gives a connection back waits for that, and a Postgres that has gone silent would have them wait for ever:
+    past the call's deadline, or past the turn of a loop.
+    """
+
+    async def release(self, connection: Any, *, timeout: float | None = None) -> None:
+        """Gives a connection back, or closes it."""
+        with suppress(TimeoutError):
+            await super().release(connection, timeout=_RELEASE_SECONDS if timeout is None else timeout)
+
+
 @asynccontextmanager
 async def connect(
     settings: Settings, process: str, *, size: int | None = None, generic_plans: bool = False
@@ -77,14 +91,18 @@ async def connect(
     executing it.
     """
     plans = {"plan_cache_mode": "force_generic_plan"} if generic_plans else {}
-    timeout = settings.postgres_timeout.total_seconds()
-    pool = asyncpg.create_pool(
+    pool = _PromptPool(
         settings.database_uri,
         min_size=1,
         max_size=size or settings.postgres_pool,
-        timeout=timeout,
+        timeout=settings.postgres_timeout.total_seconds(),
+        command_timeout=settings.statement_timeout.total_seconds(),
+        max_queries=50_000,
         max_inactive_connection_lifetime=300,
         reset=_keep_session,
+        loop=None,
+        connection_class=asyncpg.Connection,
+        record_class=asyncpg.Record,
         server_settings={"application_name": f"runwire-{process}", "jit": "off", **plans},
     )
     async with pool:

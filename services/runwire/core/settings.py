@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     redis_prefix: str = "runwire"
     postgres_pool: int = Field(default=10, ge=2, le=500, description="Postgres connections of one process, at most.")
     postgres_timeout: Span = Field(default=timedelta(seconds=10), description="Wait for a connection, at most.")
+    statement_timeout: Span = Field(default=timedelta(seconds=30), description="Of one SQL statement.")
 
     host: str = "127.0.0.1"
     resource_port: int = Field(default=7401, ge=0, le=65535)

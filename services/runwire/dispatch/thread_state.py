@@ -22,6 +22,7 @@ from runwire.core import sql
 from runwire.core.bus import Bus, Subscriptions
 from runwire.core.errors import (
     CheckpointNotFound,
+    DeadlineExceeded,
     NoWorker,
     StateUnreadable,
     StateUpdateRefused,
@@ -56,15 +57,16 @@ class ThreadStates:
     async def ask(self, tenant: str, thread_id: str, kind: str, request: bytes, limit: float) -> bytes:
         """The worker's serialized response to a request of a kind: "get", "history" or "update".
 
-        TimeoutError after `limit` seconds; an update has then not been made, unless it was just being stored.
+        DeadlineExceeded after `limit` seconds; an update has then not been made, unless it was just being stored.
         """
         request_id = new_uuid()
         answered = asyncio.Event()
         channel = self._keys.done(request_id)
         stored = True
+        patience = asyncio.timeout(limit)
         try:
             async with (
-                asyncio.timeout(limit),
+                patience,
                 self._subscriptions.listen(channel, lambda _: answered.set(), ack_timeout=_ACK_SECONDS),
             ):
                 asked = await self._store(request_id, tenant, thread_id, kind, request, limit)
@@ -73,6 +75,10 @@ class ThreadStates:
                 self._hints.wake_for_state(asked["graph_id"])
                 answer = await self._answer(request_id, asked["graph_id"], answered)
                 stored = False
+        except TimeoutError:
+            if patience.expired():
+                raise DeadlineExceeded from None
+            raise
         finally:
             if stored:
                 self._hints.later(self._remove(request_id, only_pending=False))

@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from datetime import timedelta
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 from google.protobuf.message import Message
@@ -36,10 +35,9 @@ from runwire.core.server import serving as serving_services
 from runwire.embedded import Servers
 from tests.contract.rpcs import all_rpcs
 from tests.contract.scenarios.scenario import ABSENT, YEARLY, json_of
-from tests.harness.databases import fresh_database, system_settings
+from tests.harness.databases import fresh_database, proxied_database, system_settings
 from tests.harness.in_process import serving
 from tests.harness.platform import Platform, connected
-from tests.harness.proxy import proxy_of
 
 _CALL_TIMEOUT = timedelta(seconds=0.5)
 
@@ -72,16 +70,13 @@ def reaching(rpc: str) -> Message:
 @asynccontextmanager
 async def without_postgres(servers: Servers) -> AsyncIterator[Platform]:
     """Servers whose Postgres was there when they started, and is gone."""
-    async with fresh_database(servers) as uri:
-        parts = urlsplit(uri)
-        async with proxy_of(f"{parts.hostname}:{parts.port}") as proxy:
-            account = parts.netloc.rpartition("@")[0]
-            behind = parts._replace(netloc=f"{account}@{proxy.address}" if account else proxy.address)
-            async with serving(system_settings(urlunsplit(behind), servers.redis_uri)) as platform:
-                proxy.refusing = True
-                proxy.cut()
-                yield platform
-                proxy.refusing = False
+    async with (
+        proxied_database(servers) as (uri, proxy),
+        serving(system_settings(uri, servers.redis_uri)) as platform,
+    ):
+        proxy.refusing = True
+        proxy.cut()
+        yield platform
 
 
 @asynccontextmanager
