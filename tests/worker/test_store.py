@@ -16,6 +16,7 @@ from langgraph.store.base import (
     PutOp,
     SearchOp,
 )
+from langgraph.store.memory import InMemoryStore
 from langgraph.store.postgres.aio import AsyncPostgresStore
 
 from runwire.core.postgres import Pool
@@ -175,9 +176,13 @@ async def test_an_unknown_operator_is_refused(store: RunwireStore) -> None:
         await store.asearch(("docs",), filter={"n": {"$near": 1}})
 
 
-async def test_a_search_by_meaning_is_refused(store: RunwireStore) -> None:
-    with pytest.raises(NotImplementedError, match="filter="):
-        await store.asearch(("docs",), query="something like it")
+async def test_a_query_ranks_nothing_as_in_a_store_without_an_index(store: RunwireStore) -> None:
+    for each in (store, InMemoryStore()):
+        await each.aput(("docs",), "tea", {"n": 1})
+        await each.aput(("docs",), "coffee", {"n": 2})
+        found = await each.asearch(("docs",), query="something like tea", filter={"n": 2})
+        assert [(item.key, item.score) for item in found] == [("coffee", None)]
+        assert len(await each.asearch(("docs",), query="something like tea")) == 2
 
 
 @pytest.mark.parametrize("namespace", [(), ("a.b",), ("",), ("langgraph",)])

@@ -37,7 +37,7 @@ async def think(state: MessagesState, runtime: Runtime[Context]) -> dict[str, An
     if match := _FACT.match(str(last.content)):
         call = {"name": "remember", "args": {"topic": match["verb"], "fact": match[0]}, "id": f"call_{match['verb']}"}
         return {"messages": [AIMessage("", tool_calls=[call])]}
-    found = await runtime.store.asearch(("memories", runtime.context.user_id))
+    found = await runtime.store.asearch(("memories", runtime.context.user_id), query=str(last.content))
     facts = sorted(item.value["fact"] for item in found)
     return {"messages": [AIMessage(f"You told me: {' '.join(facts)}" if facts else "We have not met.")]}
 

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import json
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -23,6 +24,10 @@ from langgraph.pregel import Pregel
 from langgraph.store.base import BaseStore
 
 Compiled: TypeAlias = Pregel[Any, Any, Any, Any]
+
+_log = logging.getLogger(__name__)
+
+_NO_INDEX = "store.index of langgraph.json is not served: a query of a store's search ranks nothing"
 
 
 class ProjectError(Exception):
@@ -46,6 +51,8 @@ class Project:
             raise ProjectError(f"There is no {path}: set RUNWIRE_GRAPHS to the langgraph.json of your project.")
         try:
             content = json.loads(path.read_text("utf-8"))
+            if (content.get("store") or {}).get("index"):
+                _log.warning(_NO_INDEX, extra={"action": "index_not_served"})
             root = path.resolve().parent
             env = content.get("env", {})
             return cls(

@@ -40,8 +40,8 @@ class RunwireStore(BaseStore):
 
     A batch reads what was there before it: its writes come last, and they all happen or none. Transient
     Postgres errors are retried for `retry_for` seconds. Make it inside the event loop that the pool belongs
-    to; `batch` serves other threads and hands over to that loop. There is no search by meaning: `query`
-    raises NotImplementedError.
+    to; `batch` serves other threads and hands over to that loop. There is no search by meaning: a `query` ranks
+    nothing, as in LangGraph's own stores without an index, and the latest change comes first.
     """
 
     supports_ttl = True
@@ -66,7 +66,7 @@ class RunwireStore(BaseStore):
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         ops = list(ops)
         for op in ops:
-            _check(op)
+            validate_op_namespace(op)
         results: list[Result] = [None] * len(ops)
         if gets := {index: op for index, op in enumerate(ops) if isinstance(op, GetOp)}:
             await self._get(gets, results)
@@ -131,12 +131,6 @@ def item_ttl(settings: Settings) -> TTLConfig:
     """How long the items of graphs live, as the langgraph.json says. Raises InvalidExpiry."""
     items = Expiry.read(settings.graphs).items
     return TTLConfig(default_ttl=items.default_ttl, refresh_on_read=items.refresh_on_read)
-
-
-def _check(op: Op) -> None:
-    validate_op_namespace(op)
-    if isinstance(op, SearchOp) and op.query:
-        raise NotImplementedError("this store has no search by meaning: leave out query=, and use filter=")
 
 
 def _columns(places: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
