@@ -6,8 +6,11 @@ import asyncio
 import json
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.harness.platform import Platform, status
 from tests.harness.proxy import proxy_of
@@ -19,15 +22,41 @@ _EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "typescript"
 Line = dict[str, Any]
 
 
-async def test_a_run_is_followed_over_two_connections_without_loss(program: Program, platform: Platform) -> None:
-    async with proxy_of(platform.addresses["stream"]) as proxy:
-        lines = await told(program, platform, proxy.address, "--reset-after", "5")
-    run_id = first(lines, "created")["runId"]
-    assert proxy.accepted == first(lines, "proved")["connections"] == 2
-    assert first(lines, "reset")["after"] == event_ids(lines)[4]
-    assert first(lines, "proved")["complete"]
-    assert event_ids(lines) == [event.event_id for event in await platform.events(run_id)]
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What the program tells, and how many connections its stream took."""
+
+    lines: list[Line]
+    accepted: int
+
+
+@pytest.fixture(scope="module")
+async def story(program: Program, platform: Platform) -> Story:
+    """The program from its beginning to its end, resetting its connection after five events."""
+    async with (
+        proxy_of(platform.addresses["stream"]) as proxy,
+        program.running(*arguments(platform, proxy.address), "--reset-after", "5") as process,
+    ):
+        lines = [line async for line in read(process)]
+        assert await process.wait() == 0, lines
+    return Story(lines, proxy.accepted)
+
+
+async def test_a_run_is_followed_over_two_connections_without_loss(story: Story, platform: Platform) -> None:
+    run_id = first(story.lines, "created")["runId"]
+    assert story.accepted == first(story.lines, "proved")["connections"] == 2
+    assert first(story.lines, "reset")["after"] == event_ids(story.lines)[4]
+    assert first(story.lines, "proved")["complete"]
+    assert event_ids(story.lines) == [event.event_id for event in await platform.events(run_id)]
     assert status(await platform.get(run_id)) == "success"
+
+
+async def test_a_run_is_created_once_and_a_wrong_request_is_refused_field_by_field(story: Story) -> None:
+    refused = first(story.lines, "refused")
+    violations = {violation["field"]: violation["reason"] for violation in refused["violations"]}
+    assert first(story.lines, "created")["once"]
+    assert (refused["code"], refused["reason"]) == ("InvalidArgument", "INVALID_REQUEST")
+    assert violations == {"run_id": "FIELD_INVALID", "config.recursion_limit": "FIELD_OUT_OF_RANGE"}
 
 
 async def test_a_connection_that_the_network_breaks_is_mended(program: Program, platform: Platform) -> None:
@@ -46,17 +75,6 @@ async def test_a_connection_that_the_network_breaks_is_mended(program: Program, 
     assert first(lines, "proved")["complete"]
 
 
-async def test_a_run_is_created_once_and_a_wrong_request_is_refused_field_by_field(
-    program: Program, platform: Platform
-) -> None:
-    lines = await told(program, platform, platform.addresses["stream"])
-    refused = first(lines, "refused")
-    violations = {violation["field"]: violation["reason"] for violation in refused["violations"]}
-    assert first(lines, "created")["once"]
-    assert (refused["code"], refused["reason"]) == ("InvalidArgument", "INVALID_REQUEST")
-    assert violations == {"run_id": "FIELD_INVALID", "config.recursion_limit": "FIELD_OUT_OF_RANGE"}
-
-
 def test_its_packages_are_pinned_and_may_come_from_any_registry() -> None:
     package = json.loads((_EXAMPLE / "package.json").read_text())
     lock = json.loads((_EXAMPLE / "package-lock.json").read_text())["packages"]
@@ -67,14 +85,6 @@ def test_its_packages_are_pinned_and_may_come_from_any_registry() -> None:
 
 def arguments(platform: Platform, stream: str) -> tuple[str, ...]:
     return ("--json", "--dispatch", platform.addresses["dispatch"], "--stream", stream)
-
-
-async def told(program: Program, platform: Platform, stream: str, *more: str) -> list[Line]:
-    """What the program says in all; it must succeed."""
-    async with program.running(*arguments(platform, stream), *more) as process:
-        lines = [line async for line in read(process)]
-        assert await process.wait() == 0, lines
-    return lines
 
 
 async def read(process: Process) -> AsyncIterator[Line]:
