@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from runwire.core.access.authentication import authentication
 from runwire.core.access.exposure import check_exposure
 from runwire.core.access.interceptor import Access
+from runwire.core.access.project import check_project
 from runwire.core.interceptors import Refusals
 from runwire.core.settings import Settings
 
@@ -40,6 +41,7 @@ async def serving(
     while the process lives. Methods in `patient` have no default deadline. At the end calls in flight get
     `settings.shutdown_grace`. Raises AccessError when the settings would let in whom they should not.
     """
+    check_project(settings)
     check_exposure(settings)
     names = [name for name, _ in services]
     checks = health.aio.HealthServicer()

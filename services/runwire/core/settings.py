@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     allow_anonymous: bool = Field(
         default=False, description="Listening beyond loopback without any authentication is refused otherwise."
     )
+    ignore_project_auth: bool = Field(
+        default=False, description="A langgraph.json with an `auth` is refused otherwise, since nobody would ask it."
+    )
     tls_certificate: str = Field(default="", description="PEM file with the chain; read again when it changes.")
     tls_key: str = Field(default="", description="PEM file, without a password.")
     tls_client_ca: str = Field(default="", description="PEM file: clients must have a certificate of this authority.")
