@@ -46,11 +46,11 @@ class Rpc:
         """The class of its requests."""
         return GetMessageClass(self.method.input_type)
 
-    async def call(self, addresses: Any, request: Message) -> Message | None:
-        """Its (first) answer. Raises AioRpcError."""
+    async def call(self, addresses: Any, request: Message | bytes) -> Message | None:
+        """Its (first) answer; bytes are sent as they are. Raises AioRpcError."""
         response_class: Any = GetMessageClass(self.method.output_type)
         kinds: dict[str, Any] = {
-            "request_serializer": lambda message: message.SerializeToString(),
+            "request_serializer": lambda sent: sent if isinstance(sent, bytes) else sent.SerializeToString(),
             "response_deserializer": response_class.FromString,
         }
         async with grpc.aio.insecure_channel(addresses[self.process]) as channel, asyncio.timeout(_CALL_SECONDS):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from runwire.api.type.v1.error_reason_pb2 import ErrorReason
 from tests.contract.documented import WRONG, errors_of, reasons, rpcs
 from tests.contract.rpcs import all_rpcs
-from tests.contract.scenarios.every_rpc import STATES
-from tests.contract.scenarios.tables import ACCESS_CONTROL, ERRORS, LISTINGS, NO_REQUEST, PAGE_TOKENS, SUCCESSES
+from tests.contract.scenarios.every_rpc import MALFORMED, STATES
+from tests.contract.scenarios.tables import ACCESS_CONTROL, ERRORS, LISTINGS, PAGE_TOKENS, SUCCESSES
 from tests.harness.platform import Platform
 from tests.harness.reflection import reflected_rpcs
 
@@ -18,6 +18,7 @@ Pair = tuple[str, str]
 def _provoked() -> set[Pair]:
     """Every RPC and reason that a case of test_errors.py or test_pages.py is about."""
     everywhere = {(rpc, reason) for reason, (_, names) in STATES.items() for rpc in names}
+    everywhere |= {(rpc.name, MALFORMED) for rpc in all_rpcs()}
     of_lists = {(rpc, reason) for rpc in LISTINGS for reason in PAGE_TOKENS}
     return set(ERRORS) | everywhere | of_lists
 
@@ -28,8 +29,9 @@ def _documented() -> set[Pair]:
 
 
 def _as_documented(rpc: str, reason: str) -> Pair:
-    """Comments do not tell the reasons of INVALID_ARGUMENT apart."""
-    return rpc, WRONG if reasons()[reason].code.name == WRONG else reason
+    """Comments do not tell the reasons of INVALID_ARGUMENT apart, but for those of any RPC."""
+    is_wrong = reasons()[reason].code.name == WRONG and not reasons()[reason].rpcs
+    return rpc, WRONG if is_wrong else reason
 
 
 async def test_every_reflected_rpc_has_a_success_its_errors_and_its_pages(contract: Platform) -> None:
@@ -53,7 +55,7 @@ def test_every_provoked_error_is_documented() -> None:
     assert sorted(pair for pair in _provoked() if _as_documented(*pair) not in _documented()) == []
 
 
-def test_every_reason_is_provoked_here_or_by_the_tests_of_access_control_and_of_hostile_bytes() -> None:
+def test_every_reason_is_provoked_by_an_rpc_or_by_the_tests_of_access_control() -> None:
     names = {name.removeprefix(_PREFIX) for name, _ in ErrorReason.items()} - {"UNSPECIFIED"}
     assert names == reasons().keys()
-    assert sorted(names - {reason for _, reason in _provoked()}) == sorted(ACCESS_CONTROL | NO_REQUEST)
+    assert sorted(names - {reason for _, reason in _provoked()}) == sorted(ACCESS_CONTROL)

@@ -9,7 +9,8 @@ import pytest
 
 from runwire.embedded import Servers
 from tests.contract.documented import WRONG, errors_of, reasons
-from tests.contract.scenarios.every_rpc import STATES, reaching
+from tests.contract.rpcs import Rpc, all_rpcs
+from tests.contract.scenarios.every_rpc import MALFORMED, STATES, reaching
 from tests.contract.scenarios.scenario import Provoked, ask, rpc_of
 from tests.contract.scenarios.tables import ERRORS
 from tests.harness.platform import Platform
@@ -42,6 +43,11 @@ def _check(rpc: str, reason: str, said: Refused) -> None:
     assert said.metadata.keys() - index == documented.metadata
     assert said.may_be_repeated == (said.code == grpc.StatusCode.UNAVAILABLE)
     assert said.message
+
+
+@pytest.mark.parametrize("rpc", all_rpcs(), ids=lambda rpc: rpc.name)
+async def test_bytes_that_are_no_request_are_refused(contract: Platform, rpc: Rpc) -> None:
+    _check(rpc.name, MALFORMED, await refused(rpc.call(contract.addresses, b"\xff" * 8)))
 
 
 @pytest.fixture(scope="module")

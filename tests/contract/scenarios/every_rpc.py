@@ -141,6 +141,9 @@ async def _ready() -> bool:
     return True
 
 
+MALFORMED = "MALFORMED_MESSAGE"
+"""Every RPC refuses bytes that are no request so, whatever state its server is in."""
+
 _ALL = frozenset(rpc.name for rpc in all_rpcs())
 _LIMITED = frozenset(rpc.name for rpc in all_rpcs() if not rpc.method.server_streaming) - {"WaitRun"}
 

@@ -14,9 +14,6 @@ _SERVICES: tuple[ModuleType, ...] = (assistants, graphs, threads, store, runs, t
 ACCESS_CONTROL = frozenset(("UNAUTHENTICATED", "PERMISSION_DENIED", "AUTHENTICATION_UNAVAILABLE", "QUOTA_EXCEEDED"))
 """Reasons of every RPC that the tests of access control provoke, caller by caller."""
 
-NO_REQUEST = frozenset(("MALFORMED_MESSAGE",))
-"""Reasons of every RPC that no request has: tests/hostile/test_wire.py provokes them with bytes."""
-
 
 def _joined(table: str) -> Mapping[Any, Any]:
     return {key: scenario for service in _SERVICES for key, scenario in getattr(service, table).items()}
