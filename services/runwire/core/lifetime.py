@@ -44,7 +44,7 @@ def run(process: str, main: Main) -> None:
             loop.run(_until_signalled(main, settings))
     except AccessError as error:
         sys.exit(str(error))
-    except (OSError, asyncpg.PostgresError) as error:
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         sys.exit(f"{process} can't work with the database in DATABASE_URI: {error}")
 
 

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -25,6 +33,8 @@ Span = Annotated[timedelta, BeforeValidator(_seconds)]
 
 # None that verifies with what signs.
 _ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
+_SCHEMES = {"database_uri": ("postgresql", "postgres"), "redis_uri": ("redis", "rediss", "unix")}
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^][:@]*)(:[0-9]{0,5})?")
 
 _WEBHOOK_SECRET = re.compile(r"whsec_([A-Za-z0-9+/]{4}){8,21}([A-Za-z0-9+/]{2}(==)?|[A-Za-z0-9+/]{3}=?)?")
 
@@ -152,6 +162,18 @@ class Settings(BaseSettings):
         values = self.model_dump(mode="json")
         # What gRPC would do on a fork matters to nobody: every process is started by fork and exec.
         return {"GRPC_ENABLE_FORK_SUPPORT": "0"} | {f"RUNWIRE_{name.upper()}": str(v) for name, v in values.items()}
+
+    @field_validator("database_uri", "redis_uri")
+    @classmethod
+    def _addresses_can_be_read(cls, value: str, info: ValidationInfo) -> str:
+        # Left to the drivers, a password with a / or a # in it would be taken for a port, and repeated as a wrong one.
+        scheme, _, rest = value.partition("://")
+        hosts = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+        schemes = _SCHEMES[info.field_name or ""]
+        if value and (scheme not in schemes or not all(_HOST.fullmatch(host) for host in hosts.split(","))):
+            example = f"{schemes[0]}://user:password@host:port/database"
+            raise ValueError(f"must be like {example}, with / ? # @ : and % of a password in percent form")
+        return value
 
     @field_validator("webhook_secret")
     @classmethod

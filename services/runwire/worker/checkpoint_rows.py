@@ -31,6 +31,9 @@ from runwire.core.checkpoint_threads import ThreadKeys
 from runwire.core.jsons import dumps
 from runwire.worker.checkpoint_shapes import parse_checkpoint, parse_metadata, parse_value
 
+# What langgraph takes for the name of a secret where it traces.
+_SECRETS = ("key", "token", "secret", "password", "auth")
+
 INLINE_TEXT_LIMIT = 1024
 """Characters. A longer text is stored once as a blob instead of in every checkpoint until it changes."""
 
@@ -78,7 +81,7 @@ def encode_checkpoint(
     channels, blob_versions, types, data = _columns(blobs, 4)
     return CheckpointValues(
         dumps({**checkpoint, "channel_values": inline}),
-        dumps(get_serializable_checkpoint_metadata(config, metadata)),
+        dumps(get_serializable_checkpoint_metadata(_without_secrets(config), metadata)),
         channels,
         blob_versions,
         types,
@@ -151,6 +154,13 @@ def config_of(thread_id: object, namespace: str, checkpoint_id: str) -> Runnable
 def filter_text(filter: Mapping[str, Any] | None) -> str | None:
     """A metadata filter as the JSON that the metadata has to contain."""
     return dumps(filter) if filter else None
+
+
+def _without_secrets(config: RunnableConfig) -> RunnableConfig:
+    """The config whose plain values become metadata, which more people read than those who may know a key."""
+    given = config.get("configurable", {})
+    plain = {key: value for key, value in given.items() if not any(word in key.lower() for word in _SECRETS)}
+    return {**config, "configurable": plain}
 
 
 def _fits_inline(value: Any) -> bool:

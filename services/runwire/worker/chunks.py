@@ -14,6 +14,8 @@ from runwire.worker.events import RunEvents, interrupt_message, json_message
 
 INTERRUPT = "__interrupt__"
 
+_PLACES = frozenset(("thread_id", "checkpoint_id", "checkpoint_ns", "checkpoint_map", "run_id"))
+
 MODES: Mapping[int, str] = {
     StreamMode.STREAM_MODE_VALUES: "values",
     StreamMode.STREAM_MODE_UPDATES: "updates",
@@ -105,7 +107,11 @@ class Chunks:
         self._events.emit("checkpoint", checkpoint, namespace)
 
     def _debug(self, namespace: Namespace, chunk: Mapping[str, Any]) -> None:
-        debug = pb.Debug(type=chunk["type"], step=chunk["step"], data=json_message(chunk["payload"]))
+        payload = {**chunk["payload"]}
+        for name in ("config", "parent_config"):
+            if name in payload:
+                payload[name] = _place(payload[name])
+        debug = pb.Debug(type=chunk["type"], step=chunk["step"], data=json_message(payload))
         self._events.emit("debug", debug, namespace)
 
 
@@ -132,6 +138,13 @@ def checkpoint_ref(config: Mapping[str, Any] | None) -> CheckpointRef | None:
     if not at.get("checkpoint_id"):
         return None
     return CheckpointRef(checkpoint_id=at["checkpoint_id"], checkpoint_ns=at.get("checkpoint_ns", ""))
+
+
+def _place(config: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """What a config says of a checkpoint's place. The rest is the caller's, who may have put secrets there."""
+    if config is None:
+        return None
+    return {"configurable": {key: value for key, value in config.get("configurable", {}).items() if key in _PLACES}}
 
 
 def _is_text_only(message: BaseMessage) -> bool:

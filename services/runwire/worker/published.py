@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -22,15 +25,36 @@ _log = logging.getLogger(__name__)
 SQL = load(__file__)
 
 _MAX_DEPTH = 10
+# What ecosystems call their variables that nobody should read, such as OPENAI_API_KEY or DATABASE_URI.
+_SECRET_NAME = re.compile("KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|AUTH|DSN|UR[IL]")
+_SECRET_LENGTH = 8
+_MASK = "**********"
 
 
 async def publish(graphs: Graphs, pool: Pool) -> None:
     """Writes each graph's drawing, schemas and subgraphs, and registers its default assistant."""
     for graph_id in graphs.ids:
         async with graphs.made(graph_id, {"configurable": {}, "metadata": {}}, None, None) as graph:
-            texts = [jsons.dumps(part) for part in (_drawings(graph), schemas(graph), _subgraphs(graph))]
+            parts = (_drawings(graph), schemas(graph), _subgraphs(graph))
+            texts = [jsons.dumps(without_secrets(part, os.environ)) for part in parts]
         await pool.execute(SQL["publish_graph"], graph_id, *texts)
         await pool.execute(SQL["register_default_assistant"], DEFAULT_TENANT, default_assistant_id(graph_id), graph_id)
+
+
+def without_secrets(published: Any, environment: Mapping[str, str]) -> Any:
+    """What is published of a graph, with the values of secret variables masked where a schema has them as defaults."""
+    hidden = {
+        value for name, value in environment.items() if _SECRET_NAME.search(name) and len(value) >= _SECRET_LENGTH
+    }
+
+    def masked(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: masked(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [masked(inner) for inner in value]
+        return _MASK if isinstance(value, str) and value in hidden else value
+
+    return masked(published)
 
 
 def schemas(graph: Compiled) -> dict[str, Any]:
