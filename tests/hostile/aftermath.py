@@ -20,7 +20,16 @@ from runwire.api.type.v1 import run_pb2
 from tests.hostile.calls import Caller, Reply
 
 # What a process logs only when something went wrong that no request may cause.
-_ALARMS = ("bug", "attempt_broke", "state_failed", "executor_gone", "executor_killed", "lease_lost", "claim_lost")
+_ALARMS = (
+    "bug",
+    "attempt_broke",
+    "state_failed",
+    "state_unreadable",
+    "executor_gone",
+    "executor_killed",
+    "lease_lost",
+    "claim_lost",
+)
 # gRPC's own words about bytes that are no HTTP/2.
 _GRPC = re.compile(r"[IWE]\d{4} \S+ +\d+ \w+\.cc:\d+\]")
 _BATCH = 40
@@ -109,7 +118,7 @@ def alarms(folder: Path) -> list[str]:
             if _GRPC.match(line):
                 continue
             if not line.startswith("{") or json.loads(line).get("action") in _ALARMS:
-                found.append(f"{log.name}: {line[:3000]}")
+                found.append(f"{log.name}: {line[:300]} … {line[-3000:]}")
     return found
 
 
