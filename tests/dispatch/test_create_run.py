@@ -84,12 +84,6 @@ async def test_the_time_limit_and_the_event_log_are_columns(dispatch: Dispatch, 
     assert (row["run_timeout"], row["event_log"]) == (timedelta(seconds=90), False)
 
 
-async def test_an_unknown_assistant_is_not_found(dispatch: Dispatch, refused: Any) -> None:
-    error = await refused(dispatch.runs.CreateRun(a_run()))
-    assert (error.code, error.reason) == (grpc.StatusCode.NOT_FOUND, "ASSISTANT_NOT_FOUND")
-    assert error.metadata == {"assistant_id": GRAPH}
-
-
 async def test_an_unknown_thread_is_not_found(dispatch: Dispatch, pool: Pool, refused: Any) -> None:
     await make_assistant(pool)
     error = await refused(dispatch.runs.CreateRun(a_run(thread_id="nowhere")))
@@ -154,15 +148,6 @@ async def test_the_same_id_and_request_is_the_same_run(dispatch: Dispatch, pool:
     assert (again.run_id, again.status) == (first.run_id, run_pb2.RUN_STATUS_SUCCESS)
 
 
-async def test_the_same_id_with_another_request_is_refused(dispatch: Dispatch, pool: Pool, refused: Any) -> None:
-    await make_assistant(pool)
-    run_id = str(new_uuid())
-    await dispatch.runs.CreateRun(a_run(run_id=run_id))
-    error = await refused(dispatch.runs.CreateRun(a_run(run_id=run_id, input=Json(text="2"))))
-    assert (error.code, error.reason) == (grpc.StatusCode.ALREADY_EXISTS, "ID_REUSED")
-    assert error.metadata == {"id": run_id}
-
-
 async def test_a_repeated_call_finds_its_run_after_the_assistant_is_gone(
     dispatch: Dispatch, pool: Pool, refused: Any
 ) -> None:
@@ -181,15 +166,6 @@ async def test_twenty_equal_calls_at_once_create_one_run(dispatch: Dispatch, poo
     answers = await asyncio.gather(*(dispatch.runs.CreateRun(request) for _ in range(20)))
     assert {answer.run.run_id for answer in answers} == {request.run_id}
     assert await pool.fetchval("SELECT count(*) FROM runs") == 1
-
-
-async def test_a_busy_thread_rejects(dispatch: Dispatch, pool: Pool, refused: Any) -> None:
-    await make_assistant(pool)
-    await make_thread(pool, "t")
-    await dispatch.runs.CreateRun(a_run(thread_id="t"))
-    error = await refused(dispatch.runs.CreateRun(a_run(thread_id="t", multitask_strategy=REJECT)))
-    assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "THREAD_BUSY")
-    assert error.metadata == {"thread_id": "t"}
 
 
 async def test_a_thread_whose_runs_have_ended_does_not_reject(dispatch: Dispatch, pool: Pool) -> None:

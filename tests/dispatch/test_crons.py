@@ -111,26 +111,11 @@ async def test_many_equal_calls_at_once_create_one_cron(dispatch: Dispatch, pool
     assert all(cron == created[0] for cron in created)
 
 
-async def test_another_call_with_the_same_id_is_refused(dispatch: Dispatch, pool: Pool, refused: Any) -> None:
-    await make_assistant(pool)
-    await _create(dispatch, cron_id="daily")
-    error = await refused(dispatch.crons.CreateCron(_request(cron_id="daily", time_zone="Europe/Berlin")))
-    assert (error.code, error.reason) == (grpc.StatusCode.ALREADY_EXISTS, "ID_REUSED")
-    assert error.metadata == {"id": "daily"}
-
-
 async def test_an_unknown_assistant_is_not_found(dispatch: Dispatch, pool: Pool, refused: Any) -> None:
     error = await refused(dispatch.crons.CreateCron(_request()))
     assert (error.code, error.reason) == (grpc.StatusCode.NOT_FOUND, "ASSISTANT_NOT_FOUND")
     assert error.metadata == {"assistant_id": GRAPH}
     assert await pool.fetchval("SELECT count(*) FROM crons") == 0
-
-
-async def test_an_unknown_thread_is_not_found(dispatch: Dispatch, pool: Pool, refused: Any) -> None:
-    await make_assistant(pool)
-    error = await refused(dispatch.crons.CreateCron(_request(run=a_run(thread_id="nowhere"))))
-    assert (error.code, error.reason) == (grpc.StatusCode.NOT_FOUND, "THREAD_NOT_FOUND")
-    assert error.metadata == {"thread_id": "nowhere"}
 
 
 async def test_a_missing_thread_can_be_created_with_the_cron(dispatch: Dispatch, pool: Pool) -> None:
@@ -182,19 +167,6 @@ async def test_a_disabled_or_ended_cron_has_no_next_tick(dispatch: Dispatch, poo
     assert not (await _create(dispatch, enabled=False)).HasField("next_tick_time")
     ended = await _create(dispatch, end_time=past)
     assert (ended.end_time, ended.HasField("next_tick_time")) == (past, False)
-
-
-@pytest.mark.parametrize("method", ["GetCron", "UpdateCron", "DeleteCron"])
-async def test_an_unknown_cron_is_not_found(dispatch: Dispatch, refused: Any, method: str) -> None:
-    kinds: dict[str, Any] = {
-        "GetCron": GetCronRequest,
-        "UpdateCron": UpdateCronRequest,
-        "DeleteCron": DeleteCronRequest,
-    }
-    error = await refused(getattr(dispatch.crons, method)(kinds[method](cron_id="nope")))
-    assert (error.code, error.reason) == (grpc.StatusCode.NOT_FOUND, "CRON_NOT_FOUND")
-    assert error.metadata == {"cron_id": "nope"}
-    assert (await refused(getattr(dispatch.crons, method)(kinds[method]()))).violations == {"cron_id": "FIELD_REQUIRED"}
 
 
 async def test_a_cron_of_another_tenant_is_not_found(dispatch: Dispatch, pool: Pool, refused: Any) -> None:
@@ -412,15 +384,6 @@ async def test_a_bad_list_is_refused_with_everything_that_is_wrong(dispatch: Dis
         "order": "UNKNOWN_ENUM_VALUE",
     }
     assert (await refused(dispatch.crons.CountCrons(CountCronsRequest(filter=where)))).violations == filter_violations
-
-
-async def test_a_page_token_belongs_to_its_list(dispatch: Dispatch, pool: Pool, refused: Any) -> None:
-    await make_assistant(pool)
-    await _create(dispatch)
-    await _create(dispatch)
-    token = (await dispatch.crons.ListCrons(ListCronsRequest(page_size=1))).next_page_token
-    other = ListCronsRequest(page_token=token, filter=CronFilter(enabled=True))
-    assert (await refused(dispatch.crons.ListCrons(other))).violations == {"page_token": "PAGE_TOKEN_MISMATCH"}
 
 
 @pytest.mark.parametrize("key", ["", "x", 7])

@@ -117,18 +117,6 @@ async def test_a_workers_refusal_is_the_calls(
     assert "secret" not in error.message
 
 
-async def test_an_unknown_thread_is_not_found(dispatch: Dispatch, refused: Any) -> None:
-    error = await refused(dispatch.thread_state.GetThreadState(ASK))
-    assert (error.code, error.reason) == (grpc.StatusCode.NOT_FOUND, "THREAD_NOT_FOUND")
-    assert error.metadata == {"thread_id": "thread-1"}
-
-
-async def test_a_thread_without_a_graph_has_no_state(dispatch: Dispatch, pool: Pool, refused: Any) -> None:
-    await make_thread(pool)
-    error = await refused(dispatch.thread_state.GetThreadState(ASK))
-    assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "THREAD_HAS_NO_GRAPH")
-
-
 @pytest.mark.parametrize(
     "worker",
     [None, {"silent_for": timedelta(minutes=1)}, {"draining": True}, {"graph_id": "other"}],

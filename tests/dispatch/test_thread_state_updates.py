@@ -99,20 +99,6 @@ async def test_an_active_run_refuses_an_update(
     assert not await held(pool)
 
 
-async def test_an_update_of_an_unknown_thread_is_refused(dispatch: Dispatch, refused: Any) -> None:
-    assert (await refused(dispatch.thread_state.UpdateThreadState(UPDATE))).reason == "THREAD_NOT_FOUND"
-
-
-async def test_an_update_without_a_graph_is_refused(dispatch: Dispatch, pool: Pool, refused: Any) -> None:
-    await make_thread(pool)
-    assert (await refused(dispatch.thread_state.UpdateThreadState(UPDATE))).reason == "THREAD_HAS_NO_GRAPH"
-
-
-async def test_an_update_without_a_worker_is_refused(dispatch: Dispatch, pool: Pool, refused: Any) -> None:
-    await make_thread(pool, graph_id=GRAPH)
-    assert (await refused(dispatch.thread_state.UpdateThreadState(UPDATE))).reason == "NO_WORKER"
-
-
 async def test_runs_wait_until_the_update_has_ended(dispatch: Dispatch, pool: Pool, worker: UUID) -> None:
     await ask(pool)
     await create(dispatch)

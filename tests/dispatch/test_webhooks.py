@@ -605,15 +605,6 @@ async def test_an_unknown_state_is_refused(dispatch: Dispatch, refused: Refusing
     assert answer.violations == {"state": "UNKNOWN_ENUM_VALUE"}
 
 
-async def test_a_page_token_of_other_filters_is_refused(pool: Pool, dispatch: Dispatch, refused: Refusing) -> None:
-    for _ in range(2):
-        await finish(pool, await make_run(pool))
-    page = await dispatch.runs.ListWebhookDeliveries(ListWebhookDeliveriesRequest(page_size=1))
-    request = ListWebhookDeliveriesRequest(state=PENDING, page_token=page.next_page_token)
-    answer = await refused(dispatch.runs.ListWebhookDeliveries(request))
-    assert answer.violations == {"page_token": "PAGE_TOKEN_MISMATCH"}
-
-
 async def test_a_cancelled_run_tells_its_receiver(pool: Pool, dispatch: Dispatch, receiver: Receiver) -> None:
     run_id = await make_run(pool, receiver.url())
     await dispatch.runs.CancelRun(CancelRunRequest(run_id=run_id, action=run_pb2.CANCEL_ACTION_ROLLBACK))

@@ -212,14 +212,6 @@ async def test_an_update_after_going_back_builds_on_the_old_version_and_has_a_ne
     assert (changed.version, changed.name, changed.metadata) == (3, "Writer", made.metadata)
 
 
-async def test_a_version_that_is_not_there_is_not_found(
-    assistants: AssistantsServiceAsyncStub, made: Assistant
-) -> None:
-    answer = await refused(set_latest(assistants, 2))
-    assert (answer.code, answer.reason) == (grpc.StatusCode.NOT_FOUND, "ASSISTANT_VERSION_NOT_FOUND")
-    assert answer.metadata == {"assistant_id": "a-1", "version": "2"}
-
-
 @pytest.mark.parametrize(("version", "reason"), [(0, "FIELD_REQUIRED"), (-1, "FIELD_OUT_OF_RANGE")])
 async def test_a_wrong_version_is_refused(assistants: AssistantsServiceAsyncStub, version: int, reason: str) -> None:
     answer = await refused(set_latest(assistants, version, ""))
@@ -284,15 +276,6 @@ async def test_a_forged_token_is_refused(assistants: AssistantsServiceAsyncStub)
 
 def _json(key: object) -> str:
     return str(key) if isinstance(key, int) and not isinstance(key, bool) else orjson.dumps(key).decode()
-
-
-async def test_a_token_of_another_list_is_refused(assistants: AssistantsServiceAsyncStub, made: Assistant) -> None:
-    await update(assistants, name="Editor")
-    request = ListAssistantVersionsRequest(assistant_id="a-1", page_size=1)
-    request.page_token = (await assistants.ListAssistantVersions(request)).next_page_token
-    request.assistant_id = "other"
-    answer = await refused(assistants.ListAssistantVersions(request))
-    assert answer.violations == {"page_token": "PAGE_TOKEN_MISMATCH"}
 
 
 async def test_a_run_keeps_the_version_that_it_began_with(

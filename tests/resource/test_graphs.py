@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-import grpc
 import pytest
 
 from runwire.api.resource.v1.assistants_pb2 import (
@@ -68,22 +66,6 @@ async def test_schemas_are_those_published_and_unset_where_there_are_none(
     assert answer.schemas.state.text == "{}"
     assert not answer.schemas.HasField("config")
     assert not answer.schemas.HasField("context")
-
-
-async def test_an_unknown_assistant_or_graph_is_not_found(assistants: AssistantsServiceAsyncStub, rows: Rows) -> None:
-    await rows.assistant("a-1", "lost")
-    for name, reason, metadata in [
-        ("nobody", "ASSISTANT_NOT_FOUND", {"assistant_id": "nobody"}),
-        ("a-1", "GRAPH_NOT_FOUND", {"graph_id": "lost"}),
-    ]:
-        calls: list[Awaitable[object]] = [
-            assistants.GetAssistantGraph(GetAssistantGraphRequest(assistant_id=name)),
-            assistants.GetAssistantSchemas(GetAssistantSchemasRequest(assistant_id=name)),
-        ]
-        for call in calls:
-            answer = await refused(call)
-            assert (answer.code, answer.reason) == (grpc.StatusCode.NOT_FOUND, reason)
-            assert answer.metadata == metadata
 
 
 async def test_wrong_requests_are_refused(assistants: AssistantsServiceAsyncStub) -> None:

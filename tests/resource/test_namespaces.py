@@ -97,13 +97,6 @@ async def test_a_wrong_list_is_refused_with_all_violations(store: StoreServiceAs
     }
 
 
-async def test_a_token_of_another_list_is_refused(store: StoreServiceAsyncStub, pool: Pool) -> None:
-    await fill(pool, "a", "b")
-    token = (await store.ListNamespaces(ListNamespacesRequest(page_size=1))).next_page_token
-    answer = await refused(store.ListNamespaces(ListNamespacesRequest(max_depth=1, page_token=token)))
-    assert answer.violations == {"page_token": "PAGE_TOKEN_MISMATCH"}
-
-
 @pytest.mark.parametrize("place", ["", "[", "{}", "[1]", '["\\u0000"]', "[null]"])
 async def test_a_forged_token_is_refused(store: StoreServiceAsyncStub, place: str) -> None:
     raw = orjson.dumps([1, paging.binding(ListNamespacesRequest()), "v", 0, place])

@@ -338,12 +338,6 @@ async def test_an_item_may_ask_not_to_be_indexed(store: StoreServiceAsyncStub) -
     assert await get(store) == made
 
 
-async def test_a_search_by_meaning_is_refused_by_name(store: StoreServiceAsyncStub) -> None:
-    answer = await refused(search(store, query="something like it"))
-    assert (answer.code, answer.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_UNSUPPORTED")
-    assert answer.violations == {"query": "FIELD_UNSUPPORTED"}
-
-
 async def test_a_wrong_search_is_refused_with_all_violations(store: StoreServiceAsyncStub) -> None:
     request = SearchItemsRequest(
         namespace_prefix=["ok", "a.b"],
@@ -377,14 +371,6 @@ async def test_a_wrong_search_is_refused_with_all_violations(store: StoreService
 async def test_more_conditions_than_allowed_are_refused(store: StoreServiceAsyncStub) -> None:
     answer = await refused(search(store, conditions=[condition("k", 1)] * 33))
     assert answer.violations == {"conditions": "FIELD_OUT_OF_RANGE"}
-
-
-async def test_a_token_of_another_search_is_refused(store: StoreServiceAsyncStub) -> None:
-    await put(store, "a")
-    await put(store, "b")
-    token = (await store.SearchItems(SearchItemsRequest(page_size=1))).next_page_token
-    answer = await refused(store.SearchItems(SearchItemsRequest(namespace_prefix=["docs"], page_token=token)))
-    assert answer.violations == {"page_token": "PAGE_TOKEN_MISMATCH"}
 
 
 @pytest.mark.parametrize("place", ["", "{", '"a"', '["a"]', '["a", 1]', '["a", "b", "c"]', '["a", "\\u0000"]', "null"])

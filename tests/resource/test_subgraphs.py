@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import grpc
 import pytest
 
 from runwire.api.resource.v1.assistants_pb2 import ListAssistantSubgraphsRequest, Subgraph
@@ -58,13 +57,6 @@ async def test_a_graph_without_subgraphs_has_an_empty_list(assistants: Assistant
     assert await subgraphs(assistants, recurse=True) == []
 
 
-async def test_an_unknown_assistant_or_graph_is_not_found(assistants: AssistantsServiceAsyncStub, rows: Rows) -> None:
-    await rows.assistant("a-1", "lost")
-    for name, reason in [("nobody", "ASSISTANT_NOT_FOUND"), ("a-1", "GRAPH_NOT_FOUND")]:
-        answer = await refused(subgraphs(assistants, assistant_id=name))
-        assert (answer.code, answer.reason) == (grpc.StatusCode.NOT_FOUND, reason)
-
-
 async def test_a_wrong_list_is_refused_with_all_violations(assistants: AssistantsServiceAsyncStub) -> None:
     answer = await refused(
         subgraphs(assistants, assistant_id="no spaces", namespace="x\0", page_size=-1, page_token="?")
@@ -75,12 +67,3 @@ async def test_a_wrong_list_is_refused_with_all_violations(assistants: Assistant
         "page_size": "FIELD_OUT_OF_RANGE",
         "page_token": "INVALID_PAGE_TOKEN",
     }
-
-
-async def test_a_token_of_another_list_is_refused(assistants: AssistantsServiceAsyncStub, rows: Rows) -> None:
-    await rows.graph("agent")
-    request = ListAssistantSubgraphsRequest(assistant_id="agent", page_size=1)
-    request.page_token = (await assistants.ListAssistantSubgraphs(request)).next_page_token
-    request.recurse = True
-    answer = await refused(assistants.ListAssistantSubgraphs(request))
-    assert answer.violations == {"page_token": "PAGE_TOKEN_MISMATCH"}

@@ -200,15 +200,6 @@ async def test_more_violations_than_a_response_can_hold_are_still_a_refusal(
     assert answer.message.endswith(" more.")
 
 
-async def test_a_token_of_another_list_is_refused(threads: ThreadsServiceAsyncStub, pool: Pool) -> None:
-    await store(pool, 3)
-    token = (await threads.ListThreads(ListThreadsRequest(page_size=1))).next_page_token
-    other = ListThreadsRequest(page_size=1, page_token=token, order=ASCENDING)
-    assert (await refused(threads.ListThreads(other))).violations == {"page_token": "PAGE_TOKEN_MISMATCH"}
-    larger = ListThreadsRequest(page_size=2, page_token=token)
-    assert len((await threads.ListThreads(larger)).threads) == 2
-
-
 async def test_a_forged_token_is_refused(threads: ThreadsServiceAsyncStub) -> None:
     for forged in FORGED:
         raw = orjson.dumps([1, paging.binding(ListThreadsRequest()), *forged])

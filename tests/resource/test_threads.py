@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -108,17 +107,6 @@ async def test_metadata_that_is_no_small_json_object_is_refused(threads: Threads
         answer = await refused(threads.CreateThread(CreateThreadRequest(metadata=Json(text=text))))
         assert (answer.reason, answer.violations) == (reason, {"metadata": reason}), text[:32]
     assert await rows.count("threads") == 0
-
-
-async def test_an_unknown_thread_is_not_found(threads: ThreadsServiceAsyncStub) -> None:
-    calls: list[Awaitable[object]] = [
-        threads.GetThread(GetThreadRequest(thread_id="nobody")),
-        threads.DeleteThread(DeleteThreadRequest(thread_id="nobody")),
-    ]
-    for call in calls:
-        answer = await refused(call)
-        assert (answer.code, answer.reason) == (grpc.StatusCode.NOT_FOUND, "THREAD_NOT_FOUND")
-        assert answer.metadata == {"thread_id": "nobody"}
 
 
 async def test_get_and_delete_need_a_valid_id(threads: ThreadsServiceAsyncStub) -> None:

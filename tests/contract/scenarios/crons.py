@@ -156,6 +156,7 @@ ERRORS: Errors = {
     ("UpdateCron", "FIELDS_CONFLICT"): wrong(
         UpdateCronRequest(cron_id="c", end_time=Timestamp(seconds=1), clear_end_time=True), "clear_end_time"
     ),
+    ("UpdateCron", "FIELD_REQUIRED"): wrong(UpdateCronRequest(), "cron_id"),
     ("UpdateCron", "CRON_NOT_FOUND"): refused(UpdateCronRequest(cron_id=ABSENT), cron_id=ABSENT),
     ("UpdateCron", "ASSISTANT_NOT_FOUND"): _update_to_nobody,
     ("UpdateCron", "THREAD_NOT_FOUND"): _update_to_no_thread,
