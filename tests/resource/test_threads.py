@@ -72,6 +72,23 @@ async def test_the_same_request_again_is_the_same_thread(threads: ThreadsService
     assert await rows.count("threads") == 1
 
 
+async def test_a_thread_may_be_created_for_a_graph(threads: ThreadsServiceAsyncStub, rows: Rows) -> None:
+    await rows.graph("agent")
+    request = CreateThreadRequest(thread_id="t-1", graph_id="agent", metadata=Json(text='{"a": 1}'))
+    made = (await threads.CreateThread(request)).thread
+    assert (made.graph_id, json.loads(made.metadata.text)) == ("agent", {"a": 1, "graph_id": "agent"})
+    assert (await threads.CreateThread(request)).thread == made
+
+
+async def test_a_thread_for_a_graph_that_nobody_published_is_refused(
+    threads: ThreadsServiceAsyncStub, rows: Rows
+) -> None:
+    answer = await refused(threads.CreateThread(CreateThreadRequest(graph_id="none")))
+    assert (answer.code, answer.reason) == (grpc.StatusCode.NOT_FOUND, "GRAPH_NOT_FOUND")
+    assert answer.metadata == {"graph_id": "none"}
+    assert await rows.count("threads") == 0
+
+
 async def test_another_request_with_a_used_id_is_refused(threads: ThreadsServiceAsyncStub) -> None:
     await threads.CreateThread(CreateThreadRequest(thread_id="t-1"))
     answer = await refused(threads.CreateThread(CreateThreadRequest(thread_id="t-1", metadata=Json(text='{"a": 1}'))))

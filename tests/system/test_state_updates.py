@@ -299,3 +299,12 @@ async def test_an_update_of_what_is_pruned_meanwhile_leaves_nothing(
     assert (await updating).reason == "CHECKPOINT_NOT_FOUND"
     assert await log_of(platform, thread) == ["first", "second"]
     assert len((await history(platform, thread)).states) == 1
+
+
+async def test_a_state_may_be_written_before_the_first_run(platform: Platform) -> None:
+    made = await platform.threads.CreateThread(threads_pb2.CreateThreadRequest(graph_id="steps"))
+    thread = made.thread.thread_id
+    assert not (await state_at(platform, thread)).HasField("values")
+    await update(platform, thread, ({"count": 10, "applied": ["by hand"]}, "step4"))
+    done = await platform.run("steps", thread=thread)
+    assert (output(done)["count"], output(done)["applied"]) == (11, ["by hand", "step5"])

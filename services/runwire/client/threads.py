@@ -48,14 +48,19 @@ class Threads:
         thread_id: str | None = None,
         if_exists: IfExists = "fail",
         ttl: ThreadTtl | timedelta | None = None,
+        graph_id: str | None = None,
     ) -> Thread:
-        """Creates a thread. After `ttl` without a change it is deleted, or only its latest state is kept."""
+        """Creates a thread. After `ttl` without a change it is deleted, or only its latest state is kept.
+
+        With `graph_id` its state can be written before the first run.
+        """
         request = encode(
             pb.CreateThreadRequest,
             thread_id=thread_id or new_id(),
             metadata=metadata,
             ttl=thread_ttl(ttl),
             if_exists=if_exists,
+            graph_id=graph_id,
         )
         return decode(Thread, (await self._wire.unary(self._stub.CreateThread, request)).thread)
 

@@ -46,6 +46,7 @@ def check_create(request: CreateThreadRequest) -> None:
     """Checks a new thread."""
     checks = Checks()
     checks.identifier("thread_id", request.thread_id, required=False)
+    checks.identifier("graph_id", request.graph_id, required=False)
     checks.json("metadata", request, limit=METADATA_LIMIT, must_be_object=True)
     _check_ttl(checks, request)
     checks.enum("if_exists", ThreadIfExists, request.if_exists)

@@ -16,10 +16,11 @@ from runwire.api.type.v1.run_pb2 import Interrupt, RunError
 from runwire.core import checkpoint_upkeep, sql
 from runwire.core.bus import Bus
 from runwire.core.checkpoint_threads import ThreadKeys
-from runwire.core.errors import ThreadNotFound
+from runwire.core.errors import GraphNotFound, ThreadNotFound
 from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool, retrying
 from runwire.resource.creation import check_same
+from runwire.resource.graphs import is_published
 from runwire.resource.listing import Conditions, Order, Page, PageRequest, count_rows, read_page
 
 # What the enums' names have before the words of Postgres.
@@ -96,17 +97,27 @@ class Threads:
         self._bus = bus
 
     async def create(
-        self, tenant: str, thread_id: str, metadata: str, ttl: Ttl | None, digest: bytes, *, keep: bool
+        self,
+        tenant: str,
+        thread_id: str,
+        graph_id: str | None,
+        metadata: str,
+        ttl: Ttl | None,
+        digest: bytes,
+        *,
+        keep: bool,
     ) -> Thread:
-        """The new thread, or the one that is there. Raises IdReused."""
+        """The new thread, or the one that is there. Raises IdReused, GraphNotFound."""
         life = (ttl.strategy, ttl.duration) if ttl else (None, None)
         while True:
-            if row := await self._pool.fetchrow(_CREATE, tenant, thread_id, metadata, digest, *life):
+            if row := await self._pool.fetchrow(_CREATE, tenant, thread_id, metadata, digest, *life, graph_id):
                 return _thread(row, full=True)
-            # It may be gone again by now; then it is created after all.
             if row := await self._pool.fetchrow(_GET_CREATED, tenant, thread_id, digest):
                 check_same(row, thread_id, keep=keep)
                 return _thread(row, full=True)
+            # Where the graph is known, the id was taken and is free again by now.
+            if graph_id is not None and not await is_published(self._pool, graph_id):
+                raise GraphNotFound(graph_id=graph_id)
 
     async def get(self, tenant: str, thread_id: str, *, full: bool) -> Thread:
         """Raises ThreadNotFound."""

@@ -21,10 +21,14 @@ ARRAY(
 ) AS interrupts
 
 -- name: create_thread
--- No row: the id is taken.
--- $1 tenant, $2 thread_id, $3 metadata, $4 the request's digest, $5 strategy and $6 length of the time to live, or nulls
-INSERT INTO threads AS t (tenant, thread_id, metadata, request_digest, ttl_strategy, ttl)
-VALUES ($1, $2, $3, $4, $5, $6)
+-- No row: the id is taken, or there is no such graph.
+-- $1 tenant, $2 thread_id, $3 metadata, $4 the request's digest, $5 strategy and $6 length of the time to live, or nulls,
+-- $7 its graph or null
+INSERT INTO threads AS t (tenant, thread_id, metadata, request_digest, ttl_strategy, ttl, graph_id)
+SELECT
+    $1, $2, $3::jsonb || CASE WHEN $7::text IS NULL THEN '{{}}' ELSE jsonb_build_object('graph_id', $7) END,
+    $4, $5, $6::interval, $7
+WHERE $7 IS NULL OR EXISTS (SELECT FROM graphs AS g WHERE g.graph_id = $7)
 ON CONFLICT (tenant, thread_id) DO NOTHING
 RETURNING {columns}
 

@@ -51,6 +51,7 @@ class ThreadsServicer(threads_pb2_grpc.ThreadsServiceServicer):
         thread = await self._threads.create(
             tenant_of(context),
             request.thread_id or str(new_uuid()),
+            request.graph_id or None,
             request.metadata.text or "{}",
             thread_requests.ttl(request) or self._default_ttl,
             digest(request),

@@ -22,6 +22,7 @@ from runwire.api.resource.v1.threads_pb2 import (
     ThreadTtl,
     UpdateThreadRequest,
 )
+from tests.contract.scenarios.assistants import NO_GRAPH
 from tests.contract.scenarios.scenario import (
     ABSENT,
     Errors,
@@ -166,6 +167,7 @@ ERRORS: Errors = {
         CreateThreadRequest(metadata=json_of('"' + "x" * 65536 + '"')), "metadata"
     ),
     ("CreateThread", "ID_REUSED"): _id_taken,
+    ("CreateThread", "GRAPH_NOT_FOUND"): refused(CreateThreadRequest(graph_id=NO_GRAPH), graph_id=NO_GRAPH),
     ("GetThread", "UNKNOWN_ENUM_VALUE"): wrong(
         GetThreadRequest(thread_id="t", view=9),  # type: ignore[arg-type]
         "view",

@@ -100,16 +100,18 @@ class ThreadTtl(_message.Message):
     def __init__(self, strategy: _Optional[_Union[TtlStrategy, str]] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class CreateThreadRequest(_message.Message):
-    __slots__ = ("thread_id", "metadata", "ttl", "if_exists")
+    __slots__ = ("thread_id", "metadata", "ttl", "if_exists", "graph_id")
     THREAD_ID_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
     TTL_FIELD_NUMBER: _ClassVar[int]
     IF_EXISTS_FIELD_NUMBER: _ClassVar[int]
+    GRAPH_ID_FIELD_NUMBER: _ClassVar[int]
     thread_id: str
     metadata: _json_pb2.Json
     ttl: ThreadTtl
     if_exists: ThreadIfExists
-    def __init__(self, thread_id: _Optional[str] = ..., metadata: _Optional[_Union[_json_pb2.Json, _Mapping]] = ..., ttl: _Optional[_Union[ThreadTtl, _Mapping]] = ..., if_exists: _Optional[_Union[ThreadIfExists, str]] = ...) -> None: ...
+    graph_id: str
+    def __init__(self, thread_id: _Optional[str] = ..., metadata: _Optional[_Union[_json_pb2.Json, _Mapping]] = ..., ttl: _Optional[_Union[ThreadTtl, _Mapping]] = ..., if_exists: _Optional[_Union[ThreadIfExists, str]] = ..., graph_id: _Optional[str] = ...) -> None: ...
 
 class CreateThreadResponse(_message.Message):
     __slots__ = ("thread",)

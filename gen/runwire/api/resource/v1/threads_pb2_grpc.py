@@ -84,7 +84,7 @@ class ThreadsServiceServicer(object):
     def CreateThread(self, request, context):
         """Creates a thread. Idempotent by `thread_id`: the same id with the same request is the same thread.
 
-        Errors: INVALID_ARGUMENT; ALREADY_EXISTS ID_REUSED.
+        Errors: INVALID_ARGUMENT; NOT_FOUND GRAPH_NOT_FOUND; ALREADY_EXISTS ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,7 @@ class ThreadsServiceStub:
     CreateThread: _grpc.UnaryUnaryMultiCallable[_threads_pb2.CreateThreadRequest, _threads_pb2.CreateThreadResponse]
     """Creates a thread. Idempotent by `thread_id`: the same id with the same request is the same thread.
 
-    Errors: INVALID_ARGUMENT; ALREADY_EXISTS ID_REUSED.
+    Errors: INVALID_ARGUMENT; NOT_FOUND GRAPH_NOT_FOUND; ALREADY_EXISTS ID_REUSED.
     """
     GetThread: _grpc.UnaryUnaryMultiCallable[_threads_pb2.GetThreadRequest, _threads_pb2.GetThreadResponse]
     """Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND."""
@@ -80,7 +80,7 @@ class ThreadsServiceAsyncStub(ThreadsServiceStub):
     CreateThread: _aio.UnaryUnaryMultiCallable[_threads_pb2.CreateThreadRequest, _threads_pb2.CreateThreadResponse]  # type: ignore[assignment]
     """Creates a thread. Idempotent by `thread_id`: the same id with the same request is the same thread.
 
-    Errors: INVALID_ARGUMENT; ALREADY_EXISTS ID_REUSED.
+    Errors: INVALID_ARGUMENT; NOT_FOUND GRAPH_NOT_FOUND; ALREADY_EXISTS ID_REUSED.
     """
     GetThread: _aio.UnaryUnaryMultiCallable[_threads_pb2.GetThreadRequest, _threads_pb2.GetThreadResponse]  # type: ignore[assignment]
     """Errors: INVALID_ARGUMENT; NOT_FOUND THREAD_NOT_FOUND."""
@@ -126,7 +126,7 @@ class ThreadsServiceServicer:
     ) -> _typing.Union[_threads_pb2.CreateThreadResponse, _abc.Awaitable[_threads_pb2.CreateThreadResponse]]:
         """Creates a thread. Idempotent by `thread_id`: the same id with the same request is the same thread.
 
-        Errors: INVALID_ARGUMENT; ALREADY_EXISTS ID_REUSED.
+        Errors: INVALID_ARGUMENT; NOT_FOUND GRAPH_NOT_FOUND; ALREADY_EXISTS ID_REUSED.
         """
 
     def GetThread(
