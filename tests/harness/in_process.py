@@ -17,9 +17,10 @@ import runwire.stream.__main__ as stream
 from runwire.core.bus import Bus
 from runwire.core.ids import RunKey
 from runwire.core.postgres import connect, is_transient
+from runwire.core.project import Project
 from runwire.core.settings import Settings
 from runwire.worker.executor import Executor
-from runwire.worker.graphs import Graphs, Project
+from runwire.worker.graphs import Graphs
 from runwire.worker.outbox import Outbox
 from runwire.worker.published import publish
 from runwire.worker.registration import Registration

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runwire.worker.graphs import Project
+from runwire.core.project import Project
 
 
 def read(folder: Path, **parts: Any) -> Project:

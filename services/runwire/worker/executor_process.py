@@ -14,9 +14,10 @@ from runwire.core.expiry import InvalidExpiry
 from runwire.core.ids import RunKey
 from runwire.core.lifetime import runner
 from runwire.core.postgres import connect
+from runwire.core.project import Project, ProjectError
 from runwire.core.settings import Settings
 from runwire.worker.executor import Executor
-from runwire.worker.graphs import Graphs, Project, ProjectError
+from runwire.worker.graphs import Graphs
 from runwire.worker.link import ExecutorEnd, Message
 from runwire.worker.outbox import Outbox
 from runwire.worker.published import publish
