@@ -83,8 +83,13 @@ class Settings(BaseSettings):
     allow_anonymous: bool = Field(
         default=False, description="Listening beyond loopback without any authentication is refused otherwise."
     )
+    custom_auth: bool = Field(default=False, description="Has the `auth` of langgraph.json asked, in a process apart.")
+    custom_auth_tenant: str = Field(
+        default="tenant",
+        description="The user's field that names its tenant. Empty: every user is of tenant `default`.",
+    )
     ignore_project_auth: bool = Field(
-        default=False, description="A langgraph.json with an `auth` is refused otherwise, since nobody would ask it."
+        default=False, description="A langgraph.json with an `auth` is refused otherwise, unless it is asked."
     )
     tls_certificate: str = Field(default="", description="PEM file with the chain; read again when it changes.")
     tls_key: str = Field(default="", description="PEM file, without a password.")
@@ -150,7 +155,7 @@ class Settings(BaseSettings):
     @property
     def authenticates(self) -> bool:
         """Whether callers have to say who they are."""
-        return bool(self.api_keys_file or self.client_certificates_file or self.jwt_jwks)
+        return bool(self.api_keys_file or self.client_certificates_file or self.jwt_jwks or self.custom_auth)
 
     @property
     def encrypts(self) -> bool:
@@ -193,6 +198,8 @@ class Settings(BaseSettings):
     def _tokens_are_meant_for_us(self) -> Settings:
         if self.jwt_jwks and not (self.jwt_issuer and self.jwt_audience.split()):
             raise ValueError("RUNWIRE_JWT_JWKS needs RUNWIRE_JWT_ISSUER and RUNWIRE_JWT_AUDIENCE")
+        if self.jwt_jwks and self.custom_auth:
+            raise ValueError("RUNWIRE_JWT_JWKS and RUNWIRE_CUSTOM_AUTH exclude each other")
         if self.jwt_jwks.startswith("http://") and not is_loopback(urlsplit(self.jwt_jwks).hostname or ""):
             raise ValueError("RUNWIRE_JWT_JWKS must be a file or an https URL")
         return self

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
 import grpc
 
-from runwire.core.access.authentication import Authentication
+from runwire.core.access.authentication import Authentication, Metadata
 from runwire.core.access.certificates import Certificates
-from runwire.core.access.credentials import shown
 from runwire.core.access.late import Context, by_certificate
-from runwire.core.errors import PermissionDenied, Refusal, Unauthenticated
+from runwire.core.errors import PermissionDenied, Unauthenticated
 from runwire.core.identity import ANONYMOUS, Identity, identify
-from runwire.core.interceptors import refusing
+from runwire.core.interceptors import refusal_of, refusing
 from runwire.core.scopes import scope_of
 
 _log = logging.getLogger(__name__)
@@ -40,21 +39,22 @@ class Access(grpc.aio.ServerInterceptor):
         method: str = handler_call_details.method
         if method.startswith(_OPEN):
             return await continuation(handler_call_details)
-        credentials = shown(handler_call_details.invocation_metadata)
-        certificates = self._authentication.certificates if self._authentication else None
-        if certificates is not None and not credentials:
+        metadata = handler_call_details.invocation_metadata
+        certificates = self._authentication.certificates_for(metadata) if self._authentication else None
+        if certificates is not None:
             # The connection's certificate is known to the call alone.
             return by_certificate(await continuation(handler_call_details), partial(_admit, certificates, method))
         try:
-            _permit(await self._caller(credentials), method)
-        except Refusal as refusal:
-            return refusing(refusal)
+            _permit(await self._caller(metadata, method), method)
+        except Exception as error:
+            # gRPC would show the text of an exception to a caller that nobody knows.
+            return refusing(refusal_of(error, method))
         return await continuation(handler_call_details)
 
-    async def _caller(self, credentials: Sequence[str]) -> Identity | None:
+    async def _caller(self, metadata: Metadata, method: str) -> Identity | None:
         if self._authentication is None:
             return ANONYMOUS
-        return await self._authentication.identity(credentials)
+        return await self._authentication.identity(metadata, method)
 
 
 def _admit(certificates: Certificates, method: str, context: Context) -> None:

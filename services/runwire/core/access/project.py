@@ -10,24 +10,34 @@ import orjson
 from runwire.core.access import AccessError
 from runwire.core.settings import Settings
 
+# Of the documentation, of Studio, and of how often the handler is asked, which is at each call here.
+_WITHOUT_EFFECT = {"openapi", "disable_studio_auth", "cache"}
+
 
 def check_project(settings: Settings) -> None:
     """An `auth` that nobody asks would let everybody in whom it would keep out. Raises AccessError."""
-    path = _auth_path(settings.graphs)
-    if path and not settings.ignore_project_auth:
+    auth = _auth(settings.graphs)
+    if settings.custom_auth:
+        _check_auth(settings.graphs, auth)
+    elif auth and not settings.ignore_project_auth:
         raise AccessError(
-            f"{settings.graphs} has an auth ({path}), which Runwire does not ask: set authentication up by"
-            " docs/access.md, and RUNWIRE_IGNORE_PROJECT_AUTH=true to say so."
+            f"{settings.graphs} has an auth: set RUNWIRE_CUSTOM_AUTH=true to have it asked, or set authentication of"
+            " another kind up and RUNWIRE_IGNORE_PROJECT_AUTH=true. See docs/access.md."
         )
 
 
-def _auth_path(file: Path) -> str:
-    """The path of `auth`, or "" where there is none. A file that is not valid is a matter for whoever needs it."""
+def _check_auth(file: Path, auth: Any) -> None:
+    if not isinstance(auth, dict) or not isinstance(auth.get("path"), str):
+        raise AccessError(f"RUNWIRE_CUSTOM_AUTH needs an auth with a path in {file}, and there is none.")
+    others = sorted(set(auth) - {"path"} - _WITHOUT_EFFECT)
+    if others:
+        raise AccessError(f"{file}: auth.{', auth.'.join(others)} can't be honoured.")
+
+
+def _auth(file: Path) -> Any:
+    """The `auth`, or None. A file that is not valid is a matter for whoever needs it."""
     try:
         content: Any = orjson.loads(file.read_bytes())
     except (OSError, orjson.JSONDecodeError):
-        return ""
-    auth = content.get("auth") if isinstance(content, dict) else None
-    if not auth:
-        return ""
-    return str(auth.get("path") or "no path") if isinstance(auth, dict) else "no path"
+        return None
+    return (content.get("auth") or None) if isinstance(content, dict) else None
