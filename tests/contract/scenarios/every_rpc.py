@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 from google.protobuf.message import Message
@@ -30,6 +30,7 @@ from runwire.api.resource.v1 import (
     threads_pb2_grpc,
 )
 from runwire.api.stream.v1 import stream_pb2, stream_pb2_grpc
+from runwire.core.postgres import persistently
 from runwire.core.server import Register
 from runwire.core.server import serving as serving_services
 from runwire.embedded import Servers
@@ -40,6 +41,8 @@ from tests.harness.in_process import serving
 from tests.harness.platform import Platform, connected
 
 _CALL_TIMEOUT = timedelta(seconds=0.5)
+# The clockwork's statements lock the same tables, and either side may have to give way.
+_DEADLOCK_SECONDS = 20.0
 
 _RUN = runs_pb2.CreateRunRequest(assistant_id="echo")
 # What an RPC needs beside ids and names, which `reaching` fills in.
@@ -55,6 +58,7 @@ _MORE: Mapping[str, Mapping[str, Any]] = {
 }
 _NAMES = {"assistant_id": "echo", "graph_id": "echo", "thread_id": "t", "run_id": ABSENT, "cron_id": "c", "key": "k"}
 
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Broken = Callable[[Servers], AbstractAsyncContextManager[Platform]]
 
 
@@ -86,21 +90,30 @@ async def held_up(servers: Servers) -> AsyncIterator[Platform]:
         fresh_database(servers) as uri,
         serving(system_settings(uri, servers.redis_uri, call_timeout=_CALL_TIMEOUT)) as platform,
     ):
-        holder = await asyncpg.connect(uri)
-        tables = await holder.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        await holder.execute("BEGIN")
-        await holder.execute(f"LOCK TABLE {', '.join(row[0] for row in tables)} IN ACCESS EXCLUSIVE MODE")
+        holder = await persistently(_DEADLOCK_SECONDS, _holding, uri)
         try:
             yield platform
         finally:
             await holder.close()
 
 
+async def _holding(uri: str) -> Connection:
+    """A connection that has locked every table."""
+    holder: Connection = await asyncpg.connect(uri)
+    try:
+        tables = await holder.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        await holder.execute(f"BEGIN; LOCK TABLE {', '.join(row[0] for row in tables)} IN ACCESS EXCLUSIVE MODE")
+    except asyncpg.DeadlockDetectedError:
+        await holder.close()
+        raise
+    return holder
+
+
 @asynccontextmanager
 async def without_schema(servers: Servers) -> AsyncIterator[Platform]:
     """Servers whose database is not what their statements were written for."""
     async with fresh_database(servers) as uri, serving(system_settings(uri, servers.redis_uri)) as platform:
-        await platform.pool.execute("DROP SCHEMA public CASCADE")
+        await persistently(_DEADLOCK_SECONDS, platform.pool.execute, "DROP SCHEMA public CASCADE")
         yield platform
 
 
