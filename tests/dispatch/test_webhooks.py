@@ -618,6 +618,17 @@ async def test_a_statement_fits_the_schema(pool: Pool, name: str) -> None:
         await connection.prepare(webhooks._SQL[name])
 
 
+async def test_one_delivery_behind_a_flood_of_another_tenants_is_in_the_next_claim(pool: Pool) -> None:
+    await pool.execute(
+        "INSERT INTO webhook_deliveries (tenant, run_id, webhook, body, next_attempt_at)"
+        " SELECT CASE n WHEN 100 THEN 'small' ELSE 'flood' END, gen_random_uuid(), '', '',"
+        " now() - (100 - n) * interval '1 second' FROM generate_series(1, 100) n"
+    )
+    assert len(await Deliveries(pool).claim(8, timedelta(minutes=1))) == 8
+    taken = await pool.fetch("SELECT tenant, count(*) FROM webhook_deliveries WHERE attempts = 1 GROUP BY 1 ORDER BY 1")
+    assert [tuple(row) for row in taken] == [("flood", 7), ("small", 1)]
+
+
 async def test_due_deliveries_are_found_by_their_index(pool: Pool) -> None:
     await pool.execute(
         "INSERT INTO webhook_deliveries (tenant, run_id, webhook, state, next_attempt_at, settled_at)"

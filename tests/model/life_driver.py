@@ -173,7 +173,7 @@ class Life:
         claims = self._claims(number, executor)
         before = {run.number: run.attempts for run in self.model.runs.values()}
         expected = self.model.claim(number, executor, limit)
-        claimed = await claims.claim([GRAPH], limit)
+        claimed = (await claims.claim([GRAPH], limit)).runs
         assert sorted(run.run_id for run in claimed) == sorted(run_id(run.number) for run in expected)
         for run in sorted(claimed, key=lambda run: run.run_id):
             held = Held(run.run_id.int - 1000, run)

@@ -68,11 +68,11 @@ async def taken_over(pool: Pool, settings: Settings) -> tuple[tuple[Claims, Clai
     await pool.execute("INSERT INTO threads (thread_id) VALUES ('t')")
     await _insert_run(pool, ready=True)
     former = await _worker(pool, settings)
-    [before] = await former.claim(["g"], 1)
+    [before] = (await former.claim(["g"], 1)).runs
     await pool.execute("UPDATE workers SET heartbeat_at = now() - interval '1 hour'")
     await pool.fetch("SELECT * FROM reap_dead_workers(10)")
     owner = await _worker(pool, settings)
-    [after] = await owner.claim(["g"], 1)
+    [after] = (await owner.claim(["g"], 1)).runs
     return (former, before), (owner, after)
 
 
@@ -104,7 +104,7 @@ async def test_the_threads_next_run_is_ready_even_if_nobody_hears_of_the_ending(
     await _insert_run(pool, ready=True)
     following = await _insert_run(pool, ready=False)
     owner = await _worker(Unheard(pool), settings)
-    [run] = await owner.claim(["g"], 1)
+    [run] = (await owner.claim(["g"], 1)).runs
     with pytest.raises(ConnectionResetError):
         await owner.finish(run, _ENDING, None)
     assert await pool.fetchval("SELECT ready FROM runs WHERE run_id = $1", following)

@@ -35,7 +35,7 @@ async def claimed(pool: Pool) -> dict[str, ClaimedRun]:
         " SELECT tenant, $1, 'a', 1, 'g', true, now(), '', '', now() FROM unnest(ARRAY['default', 'other']) AS tenant",
         RUN,
     )
-    runs = await Claims(pool, worker_id, 1, timedelta(hours=1), 3).claim(["g"], 4)
+    runs = (await Claims(pool, worker_id, 1, timedelta(hours=1), 3).claim(["g"], 4)).runs
     assert len(runs) == 2
     return {run.tenant: run for run in runs}
 

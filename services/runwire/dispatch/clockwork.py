@@ -80,7 +80,7 @@ class Clockwork:
 
     async def wake_late_runs(self) -> bool:
         """Wakes workers for runs that have been due for a while: a wake-up was lost."""
-        rows = await self._pool.fetch(_SQL["late_graphs"], self._lateness, _RUNS_LOOKED_AT)
+        rows = await self._pool.fetch(_SQL["late_graphs"], self._lateness)
         await self._bus.wake([row["graph_id"] for row in rows])
         return False
 

@@ -1,14 +1,35 @@
 -- name: claim
--- Takes deliveries that are due. One whose taker is never heard of again is due once more after the lease.
+-- Takes deliveries that are due: between tenants in turn and by lot, of each those that are due the longest. One whose taker is
+-- never heard of again is due once more after the lease.
 -- $1 how many, $2 lease
+WITH lane AS MATERIALIZED (
+    SELECT l.tenant, random() AS lot FROM webhook_lanes l WHERE l.next_attempt_at <= now()
+), turn AS (
+    SELECT l.tenant, l.lot, row_number() OVER (PARTITION BY l.tenant ORDER BY head.next_attempt_at) AS turn
+    FROM lane l
+    CROSS JOIN LATERAL (
+        SELECT d.next_attempt_at FROM webhook_deliveries d
+        WHERE d.tenant = l.tenant AND d.next_attempt_at <= now()
+        ORDER BY d.next_attempt_at
+        LIMIT $1
+    ) AS head
+), share AS (
+    SELECT chosen.tenant, count(*) AS deliveries
+    FROM (SELECT turn.tenant FROM turn ORDER BY turn.turn, turn.lot LIMIT $1) AS chosen
+    GROUP BY chosen.tenant
+)
 UPDATE webhook_deliveries AS d
 SET attempts = d.attempts + 1, next_attempt_at = clock_timestamp() + $2
 FROM (
-    SELECT delivery_id FROM webhook_deliveries
-    WHERE next_attempt_at <= now()
-    ORDER BY next_attempt_at
-    LIMIT $1
-    FOR UPDATE SKIP LOCKED
+    SELECT head.delivery_id
+    FROM share
+    CROSS JOIN LATERAL (
+        SELECT o.delivery_id FROM webhook_deliveries o
+        WHERE o.tenant = share.tenant AND o.next_attempt_at <= now()
+        ORDER BY o.next_attempt_at
+        LIMIT share.deliveries
+        FOR UPDATE SKIP LOCKED
+    ) AS head
 ) AS due
 WHERE d.delivery_id = due.delivery_id
 RETURNING d.delivery_id, d.run_id, d.webhook, d.body, d.attempts, clock_timestamp() AS claimed_at

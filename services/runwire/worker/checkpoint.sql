@@ -1,12 +1,13 @@
 -- The statements of a running graph. $1 to $3 of the writing ones are the fence: the run's tenant, its id and its claim. A null
--- id means unfenced. The lock makes a takeover's UPDATE of the run and the write wait for each other, whichever is first,
--- and it is taken before any row is touched.
+-- id means unfenced. A run that has a worker is running; said so, it is found by its key and not in an index of running ones.
+-- The lock makes a takeover's UPDATE of the run and the write wait for each other, whichever is first, and it is taken before any
+-- row is touched.
 
 -- name: put_checkpoint
 -- $4 thread, $5 namespace, $6 checkpoint id, $7 parent's id, $8 checkpoint, $9 metadata; blobs: $10 channels, $11 versions,
 -- $12 types, $13 bytes. Returns whether the fence held.
 WITH claim AS MATERIALIZED (
-    SELECT FROM runs WHERE tenant = $1 AND run_id = $2 AND claim = $3 AND status = 'running' FOR SHARE
+    SELECT FROM runs WHERE tenant = $1 AND run_id = $2 AND claim = $3 AND worker_id IS NOT NULL FOR SHARE
 ), fence AS MATERIALIZED (
     SELECT $2::uuid IS NULL OR EXISTS (SELECT FROM claim) AS held
 ), stored_blobs AS (
@@ -32,7 +33,7 @@ SELECT held FROM fence
 -- and what it replaces of another run is kept beside it, for a rollback.
 -- Returns whether the fence held.
 WITH claim AS MATERIALIZED (
-    SELECT FROM runs WHERE tenant = $1 AND run_id = $2 AND claim = $3 AND status = 'running' FOR SHARE
+    SELECT FROM runs WHERE tenant = $1 AND run_id = $2 AND claim = $3 AND worker_id IS NOT NULL FOR SHARE
 ), fence AS MATERIALIZED (
     SELECT $2::uuid IS NULL OR EXISTS (SELECT FROM claim) AS held
 ), stored_writes AS (

@@ -78,6 +78,14 @@ class Finished:
     promoted_graph_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one claim has brought, and whether there may be more to have at once."""
+
+    runs: Sequence[ClaimedRun] = ()
+    more: bool = False
+
+
 class Claims:
     """The statements of one executor's claims."""
 
@@ -90,8 +98,8 @@ class Claims:
         self._default_timeout = default_timeout
         self._max_attempts = max_attempts
 
-    async def claim(self, graph_ids: Sequence[str], limit: int) -> list[ClaimedRun]:
-        """Takes up to `limit` ready runs of these graphs, the longest due first."""
+    async def claim(self, graph_ids: Sequence[str], limit: int) -> Taken:
+        """Takes up to `limit` ready runs of these graphs: in turn between tenants, of each the longest due first."""
         rows = await self._pool.fetch(
             SQL["claim_runs"],
             self._worker_id,
@@ -101,7 +109,7 @@ class Claims:
             self._default_timeout,
             self._max_attempts,
         )
-        return [_claimed(row) for row in rows]
+        return Taken([_claimed(row) for row in rows if row["run_id"] is not None], rows[0]["more"])
 
     async def finish(self, run: ClaimedRun, ending: Ending, last: LoggedEvents | None) -> Finished:
         """Ends a run with its last events, in one statement."""
@@ -133,4 +141,5 @@ class Claims:
 
 def _claimed(row: Any) -> ClaimedRun:
     fields = dict(row)
+    del fields["more"]
     return ClaimedRun(request=CreateRunRequest.FromString(fields.pop("request")), **fields)

@@ -16,7 +16,7 @@ from runwire.core.bus import Bus
 from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool, is_transient
 from runwire.core.settings import Settings
-from runwire.worker.claims import ClaimedRun, Claims, Ending, Finished, LoggedEvents
+from runwire.worker.claims import ClaimedRun, Claims, Ending, Finished, LoggedEvents, Taken
 from runwire.worker.execute import Attempt, Retry
 from runwire.worker.fence import StaleClaim
 from runwire.worker.graphs import Graphs
@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 Stop: TypeAlias = Literal["cancel", "timeout", "drain"]
 
 _CANCEL_AGAIN_SECONDS = 0.5
+_CLAIM_AGAIN_SECONDS = 0.02
 
 
 @dataclass(slots=True, eq=False)
@@ -97,10 +98,11 @@ class Executor:
             self._slot_freed.clear()
             await self._slot_freed.wait()
             return
-        claimed = await self._claim(free)
-        if len(claimed) < free:
+        taken = await self._claim(free)
+        if len(taken.runs) < free:
             lists = [self._bus.keys.wake(graph_id) for graph_id in self._graphs.ids]
-            await self._first_of(pop(lists, self._settings.poll_interval.total_seconds()), self._draining.wait())
+            patience = _CLAIM_AGAIN_SECONDS if taken.more else self._settings.poll_interval.total_seconds()
+            await self._first_of(pop(lists, patience), self._draining.wait())
 
     async def _first_of(self, *waits: Coroutine[Any, Any, Any]) -> None:
         tasks = [asyncio.create_task(wait) for wait in waits]
@@ -111,18 +113,18 @@ class Executor:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _claim(self, limit: int) -> list[ClaimedRun]:
+    async def _claim(self, limit: int) -> Taken:
         try:
-            claimed = await self._claims.claim(self._graphs.ids, limit)
+            taken = await self._claims.claim(self._graphs.ids, limit)
         except Exception as error:
             if not is_transient(error):
                 raise
             _log.warning("no claim", extra={"action": "claim_failed", "error": str(error)})
             await asyncio.sleep(0.2)
-            return []
-        if claimed:
-            await self._begin(claimed)
-        return claimed
+            return Taken()
+        if taken.runs:
+            await self._begin(taken.runs)
+        return taken
 
     async def _begin(self, claimed: Sequence[ClaimedRun]) -> None:
         loop = asyncio.get_running_loop()

@@ -8,7 +8,7 @@ WITH batch AS (
 ), held AS MATERIALIZED (
     SELECT r.tenant, r.run_id, r.claim FROM runs r
     -- What another tenant has named alike is sorted out below, where each batch meets its claim.
-    WHERE r.run_id = ANY ($2::uuid[]) AND r.tenant = ANY ($1::text[]) AND r.status = 'running'
+    WHERE r.run_id = ANY ($2::uuid[]) AND r.tenant = ANY ($1::text[]) AND r.worker_id IS NOT NULL
     ORDER BY r.run_id, r.tenant
     FOR SHARE
 )

@@ -1,22 +1,30 @@
 -- name: claim_state_request
--- Of a thread's updates, only the one that was asked for first can be claimed. The thread's last run says which config the
--- graph is made with. A request that took the process of its third claim with it is left until nobody waits for it.
+-- Of a tenant that is drawn by lot, so that one with many requests does not keep others waiting, the oldest that can be claimed:
+-- of a thread's updates, that is the one that was asked for first. The thread's last run says which config the graph is made with. A request that took the process of its third claim with it is left until nobody waits for it.
 -- $1 worker, $2 executor, $3 graphs
 UPDATE state_requests s
 SET status = 'running', worker_id = $1, executor = $2, claim = s.claim + 1
 WHERE s.request_id = (
-    SELECT p.request_id FROM state_requests p
-    WHERE p.status = 'pending' AND p.graph_id = ANY ($3::text[]) AND p.deadline_at > now() AND p.claim < 3
-    AND (
-        p.kind <> 'update' OR NOT EXISTS (
-            SELECT 1 FROM state_requests o
-            WHERE o.tenant = p.tenant AND o.thread_id = p.thread_id AND o.kind = 'update' AND o.status <> 'done'
-            AND (o.created_at, o.request_id) < (p.created_at, p.request_id)
+    SELECT first.request_id
+    FROM (
+        SELECT l.graph_id, l.tenant FROM state_lanes l WHERE l.graph_id = ANY ($3::text[]) ORDER BY random() OFFSET 0
+    ) AS lane
+    CROSS JOIN LATERAL (
+        SELECT p.request_id FROM state_requests p
+        WHERE p.status = 'pending' AND p.graph_id = lane.graph_id AND p.tenant = lane.tenant
+        AND p.deadline_at > now() AND p.claim < 3
+        AND (
+            p.kind <> 'update' OR NOT EXISTS (
+                SELECT 1 FROM state_requests o
+                WHERE o.tenant = p.tenant AND o.thread_id = p.thread_id AND o.kind = 'update' AND o.status <> 'done'
+                AND (o.created_at, o.request_id) < (p.created_at, p.request_id)
+            )
         )
-    )
-    ORDER BY p.created_at
+        ORDER BY p.created_at
+        LIMIT 1
+        FOR UPDATE SKIP LOCKED
+    ) AS first
     LIMIT 1
-    FOR UPDATE SKIP LOCKED
 )
 RETURNING s.request_id, s.claim, s.tenant, s.thread_id, s.graph_id, s.kind, s.request, s.deadline_at - now() AS patience,
     (
