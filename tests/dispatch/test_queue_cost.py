@@ -1,10 +1,11 @@
 """What the queue's statements cost does not grow with what is behind them: counted in rows and pages, never timed.
 
 Every statement is executed as the product does it, on one database with more and more ballast: none, 100,000 and a
-million finished runs, and then 10,000 runs queued on the thread at hand. The rows of every node of the plan (EXPLAIN),
+million finished runs, and then 10,000 runs queued on the thread at hand. The rows of every scan of the plan (EXPLAIN),
 and those that Postgres counts on `runs` and its indexes (inside of functions too, with generic plans as processes have
 them) stay within 20 % of what they are without ballast. The pages stay within 20 % of those at 100,000: the indexes of
-an empty table are one page high, those of 100,000 and of a million rows three.
+an empty table are one page high, those of 100,000 and of a million rows three. Statements other than the claim may take
+20 rows or pages more: versions that were undone a moment before lie in the way of those that change rows.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ from tests.dispatch.factories import GRAPH, a_run, make_assistant
 
 pytestmark = pytest.mark.timeout(300)
 
-TOLERANCE = 0.2
+TOLERANCE, UNDONE = 0.2, 20
 CLAIMED = 10
 FEW, MANY, QUEUED = 100_000, 1_000_000, 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one statement or several: rows by the plan's nodes, rows and index entries read of `runs`, pages."""
+    """Of one statement or several: rows by the plan's scans, rows and index entries read of `runs`, pages."""
 
     planned: float = 0
     read: float = 0
@@ -92,6 +93,7 @@ class Counting:
         rows = sum(
             (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
             for node in _nodes(plan)
+            if "Relation Name" in node
         )
         return rows, plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
 
@@ -213,9 +215,10 @@ async def _cost(connection: Any, parts: Parts, hints: Hints, work: Work) -> Cost
     return cost
 
 
-def within(cost: float, base: float) -> bool:
-    """Whether it is within the tolerance. A few rows may be in the way: versions that were undone a moment before."""
-    return abs(cost - base) <= max(5, TOLERANCE * base)
+def within(name: str, cost: float, base: float) -> bool:
+    """Whether it is within the tolerance. Statements other than the claim may meet what was undone a moment before."""
+    slack = 0 if name == "claim" else UNDONE
+    return abs(cost - base) <= max(slack, TOLERANCE * base)
 
 
 @pytest.mark.parametrize("ballast", ["many", "queued"])
@@ -224,8 +227,8 @@ def test_a_statement_costs_the_same_with_a_million_runs_behind_it(
     costs: Mapping[str, Mapping[str, Cost]], name: str, ballast: str
 ) -> None:
     cost, empty, few = (costs[database][name] for database in (ballast, "empty", "few"))
-    assert within(cost.read, empty.read), costs
+    assert within(name, cost.read, empty.read), (cost, empty)
     # Among few rows the planner may look at more of them than it has to, and does not mind.
-    assert cost.planned <= empty.planned * (1 + TOLERANCE), costs
-    assert within(cost.planned, few.planned), costs
-    assert within(cost.pages, few.pages), costs
+    assert cost.planned <= empty.planned or within(name, cost.planned, empty.planned), (cost, empty)
+    assert within(name, cost.planned, few.planned), (cost, few)
+    assert within(name, cost.pages, few.pages), (cost, few)
