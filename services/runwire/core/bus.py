@@ -40,10 +40,19 @@ _SENTINEL = b"1"
 _SENTINELS_KEPT = 64
 _CANCEL_EXPIRY_SECONDS = 3600
 _MESSAGES_AT_ONCE = 16
-_FAILURES = (RedisError, OSError, TimeoutError)
+_SPEAKING_SECONDS = 2
+# uvloop says RuntimeError of a connection that broke while it was idle.
+_FAILURES = (RedisError, OSError, TimeoutError, RuntimeError)
 
 Sink = Callable[[bytes | None], None]
 """Takes each message of a channel; None says that messages may have been missed, or that Redis just went away."""
+
+
+def _once_more() -> Retry:
+    """For what found its connection broken, on a new one."""
+    retry = Retry(NoBackoff(), 1)
+    retry.update_supported_errors([RuntimeError])  # type: ignore[list-item]
+    return retry
 
 
 class Keys:
@@ -96,7 +105,7 @@ class Bus:
             self._uri,
             socket_timeout=2,
             socket_connect_timeout=1,
-            retry=Retry(NoBackoff(), 1),
+            retry=_once_more(),
             max_connections=32,
         )
 
@@ -221,6 +230,8 @@ class Subscriptions:
         self._sinks: dict[str, list[Sink]] = {}
         self._acks: dict[str, asyncio.Future[None]] = {}
         self._pubsub: PubSub | None = None
+        # A PubSub that is given a command while it is being closed opens a connection that nobody closes.
+        self._speaking = asyncio.Lock()
         self._wanted = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
 
@@ -280,10 +291,12 @@ class Subscriptions:
 
     async def _send(self, verb: str, channel: str) -> None:
         self._wanted.set()
-        if self._pubsub is not None:
-            # A broken connection shows in the reader, which subscribes anew.
-            with suppress(*_FAILURES):
-                await getattr(self._pubsub, verb)(channel)
+        async with self._speaking:
+            if self._pubsub is not None:
+                # A broken connection shows in the reader, which subscribes anew.
+                with suppress(*_FAILURES):
+                    async with asyncio.timeout(_SPEAKING_SECONDS):
+                        await getattr(self._pubsub, verb)(channel)
 
     async def _read(self) -> None:
         while True:
@@ -292,8 +305,13 @@ class Subscriptions:
                     self._wanted.clear()
                     await self._wanted.wait()
                 await self._read_connection()
-            except _FAILURES as error:
-                _log.warning("redis subscriptions broke", extra={"action": "redis_unavailable", "error": str(error)})
+            except Exception as error:
+                _log.log(
+                    logging.WARNING if isinstance(error, _FAILURES) else logging.ERROR,
+                    "redis subscriptions broke",
+                    exc_info=None if isinstance(error, _FAILURES) else error,
+                    extra={"action": "redis_unavailable", "error": str(error)},
+                )
                 self._tell_all_of_a_gap()
                 await asyncio.sleep(0.2)
 
@@ -320,7 +338,11 @@ class Subscriptions:
                     await asyncio.sleep(0)
         finally:
             self._pubsub = None
-            await asyncio.shield(pubsub.aclose())  # type: ignore[no-untyped-call]
+            await asyncio.shield(self._close(pubsub))
+
+    async def _close(self, pubsub: PubSub) -> None:
+        async with self._speaking:
+            await pubsub.aclose()  # type: ignore[no-untyped-call]
 
     def _handle(self, kind: str, channel: str, data: bytes) -> None:
         if kind == "message":
