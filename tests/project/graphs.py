@@ -254,6 +254,7 @@ async def _swallow_cancels(state: StepsState) -> StepsState:
             await asyncio.sleep(0.05)
         except asyncio.CancelledError:
             continue
+    _trace(state, "ended")
     return {"count": 1}
 
 

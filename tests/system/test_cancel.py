@@ -32,6 +32,18 @@ async def test_a_running_run_is_cancelled_within_a_second(platform: Platform) ->
     assert (await platform.thread(thread_id)).status == threads_pb2.THREAD_STATUS_IDLE
 
 
+async def test_a_run_is_cancelled_when_its_code_has_ended_and_no_sooner(platform: Platform, journal: Path) -> None:
+    run = await platform.create("stubborn", {"delay": 1.0, "journal": str(journal)})
+    await until(lambda: _noted(journal, "began"))
+    await platform.cancel(run.run_id)
+    assert status(await platform.finish(run.run_id)) == "cancelled"
+    assert await _noted(journal, "ended")
+
+
+async def _noted(journal: Path, line: str) -> bool:
+    return line in journal.read_text().splitlines()
+
+
 async def test_a_cancelled_run_keeps_what_it_has_done(platform: Platform) -> None:
     thread = new_thread()
     run = await platform.create("slow", {"delay": 60}, thread=thread, modes=["updates"])

@@ -28,7 +28,6 @@ _log = logging.getLogger(__name__)
 
 Stop: TypeAlias = Literal["cancel", "timeout", "drain"]
 
-_CANCEL_AGAIN_SECONDS = 0.5
 _CLAIM_AGAIN_SECONDS = 0.02
 
 
@@ -171,10 +170,13 @@ class Executor:
             await self._stopped(held, attempt, graph)
 
     async def _stop(self, graph: asyncio.Task[Ending], run: RunKey) -> None:
-        """Cancels until no code of the run is left. Code that refuses is ended with its process, by the supervisor."""
-        while not graph.done():
-            graph.cancel()
-            await asyncio.wait([graph], timeout=_CANCEL_AGAIN_SECONDS)
+        """Cancels, and waits until no code of the run is left.
+
+        Code that refuses is ended with its process, by the supervisor.
+        """
+        # Once only: LangGraph waits for its nodes then, and would leave them alone if it were cancelled again.
+        graph.cancel()
+        await asyncio.wait([graph])
         await self._threads.ended(run)
 
     async def _conclude(self, held: Held, attempt: Attempt, graph: asyncio.Task[Ending]) -> None:
