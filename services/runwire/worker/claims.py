@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -110,6 +110,12 @@ class Claims:
             self._max_attempts,
         )
         return Taken([_claimed(row) for row in rows if row["run_id"] is not None], rows[0]["more"])
+
+    async def release_strays(self, known: Collection[RunKey]) -> list[str]:
+        """Gives back runs that were claimed without our hearing of it. Returns the graphs to wake a worker for."""
+        names = [run.tenant for run in known], [run.run_id for run in known]
+        rows = await self._pool.fetch(SQL["release_strays"], self._worker_id, self._executor, *names)
+        return [row["graph_id"] for row in rows if row["graph_id"] is not None]
 
     async def finish(self, run: ClaimedRun, ending: Ending, last: LoggedEvents | None) -> Finished:
         """Ends a run with its last events, in one statement."""

@@ -48,6 +48,17 @@ SELECT
 FROM (SELECT COALESCE(sum(share.meant), 0) AS meant FROM share) AS settled
 LEFT JOIN taken ON true
 
+-- name: release_strays
+-- Gives back what a claim took without its executor hearing of it: no code of these runs has begun.
+-- $1 worker, $2 executor, $3 tenants and $4 ids of the runs that the executor knows of
+SELECT release_run(r.tenant, r.run_id, r.claim, false, interval '0') AS graph_id
+FROM runs r
+WHERE r.worker_id = $1 AND r.executor = $2 AND r.status = 'running'
+AND NOT EXISTS (
+    SELECT FROM unnest($3::text[], $4::uuid[]) AS known (tenant, run_id)
+    WHERE (known.tenant, known.run_id) = (r.tenant, r.run_id)
+)
+
 -- name: finish_run
 -- $1 run, $2 claim, $3 tenant, $4 thread, $5 status, $6 output, $7 values, $8 interrupts, $9 error type, $10 error message,
 -- $11 first and $12 last number and $13 bytes of the last events, $14 keep a threadless run's checkpoints

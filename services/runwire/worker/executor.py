@@ -7,6 +7,7 @@ import logging
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
@@ -66,6 +67,8 @@ class Executor:
         self._held: dict[RunKey, Held] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._slot_freed = asyncio.Event()
+        # Until then, runs may be claimed for us that we do not know of.
+        self._unsure_until = -inf
         self._draining = asyncio.Event()
         self._item_ttl = item_ttl(settings)
         self._threads = RunThreads(max(32, settings.slots * 2))
@@ -113,11 +116,16 @@ class Executor:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _claim(self, limit: int) -> Taken:
+        loop = asyncio.get_running_loop()
         try:
+            if loop.time() < self._unsure_until:
+                await self._bus.wake(await self._claims.release_strays(self._held))
             taken = await self._claims.claim(self._graphs.ids, limit)
         except Exception as error:
             if not is_transient(error):
                 raise
+            # It may have been done, or be done yet, by a statement that nobody hears of any more.
+            self._unsure_until = loop.time() + self._settings.lease.total_seconds()
             _log.warning("no claim", extra={"action": "claim_failed", "error": str(error)})
             await asyncio.sleep(0.2)
             return Taken()

@@ -30,6 +30,10 @@ class WorkerError(Exception):
     """The worker can't start; the text says why."""
 
 
+class ExecutorEnded(WorkerError):
+    """An executor ended before it was ready; its log says why."""
+
+
 class LeaseLost(Exception):
     """The worker could not renew its lease in time, or was declared dead."""
 
@@ -62,6 +66,7 @@ class Supervisor:
         self._executors: dict[int, ExecutorProcess] = {}
         self._numbers = iter(range(1, sys.maxsize))
         self._registered = False
+        self._has_lived = False
         self._draining = False
 
     async def is_ready(self) -> bool:
@@ -69,12 +74,26 @@ class Supervisor:
         return self._registered and bool(self._executors)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Works until `stop` is set, then drains. Raises WorkerError when the graphs can't be loaded."""
+        """Works until `stop` is set, then drains. Raises WorkerError when the graphs can't be loaded.
+
+        What keeps its first life from beginning ends it, for whoever started it to see. A later one is tried again:
+        the lease is lost when Postgres is away, and then it is often away still.
+        """
         while not stop.is_set():
             try:
                 await self._live(stop)
             except* LeaseLost as lost:
                 _log.warning("lease lost", extra={"action": "lease_lost", "error": str(lost.exceptions[0])})
+            except* Exception as failures:
+                if not self._has_lived or not all(map(_is_passing, failures.exceptions)):
+                    raise
+                error = failures.exceptions[0]
+                _log.warning(
+                    "no new life yet", extra={"action": "life_failed", "error": f"{type(error).__name__} {error}"}
+                )
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_RESPAWN_SECONDS):
+                        await stop.wait()
 
     async def _live(self, stop: asyncio.Event) -> None:
         life = Registration(self._pool, self._settings)
@@ -94,7 +113,7 @@ class Supervisor:
         count = self._settings.executors
         spawned = await asyncio.gather(*(self._spawn(publishes=index == 0) for index in range(count)))
         await life.enter(spawned[0].graph_ids, count)
-        self._registered = True
+        self._registered = self._has_lived = True
         for executor in spawned:
             executor.link.send("start", worker_id=str(life.worker_id))
             group.create_task(self._watch(executor, life, group))
@@ -118,7 +137,13 @@ class Supervisor:
         async with asyncio.timeout(_START_SECONDS):
             message = await link.receive()
         if message is None or message["kind"] != "ready":
-            raise WorkerError(message["reason"] if message else "An executor ended before it was ready; see its log.")
+            del self._executors[number]
+            executor.kill()
+            await process.wait()
+            link.close()
+            if message is None:
+                raise ExecutorEnded("An executor ended before it was ready; see its log.")
+            raise WorkerError(message["reason"])
         executor.graph_ids = message["graph_ids"]
         executor.answered = time.monotonic()
         return executor
@@ -250,6 +275,10 @@ class Supervisor:
         for executor in executors.values():
             await executor.process.wait()
             executor.link.close()
+
+
+def _is_passing(error: Exception) -> bool:
+    return isinstance(error, ExecutorEnded) or is_transient(error)
 
 
 @asynccontextmanager

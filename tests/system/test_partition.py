@@ -1,0 +1,85 @@
+"""A worker whose way to Postgres breaks: it comes back by itself, and what it did not hear of is not lost."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from runwire.core.postgres import Pool
+from runwire.embedded import Servers
+from tests.faults.proxy import Link
+from tests.harness.databases import fresh_database, system_settings
+from tests.harness.in_process import serving
+from tests.harness.platform import Platform, new_thread, status
+from tests.harness.waiting import until
+from tests.harness.workers import WorkerProcess, crew_of
+
+
+@dataclass(frozen=True, slots=True)
+class Far:
+    """A platform whose only worker is on the other side of a link."""
+
+    platform: Platform
+    worker: WorkerProcess
+    link: Link
+
+
+@pytest.fixture
+async def far(servers: Servers, tmp_path: Path) -> AsyncIterator[Far]:
+    """A worker process that reaches Postgres by way of a link."""
+    async with fresh_database(servers) as uri:
+        settings = system_settings(uri, servers.redis_uri, lease=timedelta(seconds=3))
+        link = await Link("postgres", "127.0.0.1", urlsplit(uri).port or 0).open()
+        try:
+            async with (
+                serving(settings) as platform,
+                crew_of(settings.model_copy(update={"database_uri": link.uri(uri)}), tmp_path) as crew,
+            ):
+                (worker,) = await crew.of(1)
+                yield Far(platform, worker, link)
+                link.calm()
+        finally:
+            await link.close()
+
+
+async def test_a_worker_that_lost_its_lease_without_postgres_begins_anew(far: Far) -> None:
+    far.link.weather.refuse = True
+    far.link.reset(lambda: True)
+    await until(lambda: _said(far.worker, "life_failed"), within=30)
+    far.link.calm()
+    run = await far.platform.create("steps", {"count": 0}, thread=new_thread())
+    assert status(await far.platform.finish(run.run_id)) == "success"
+    assert far.worker.is_running
+
+
+async def _said(worker: WorkerProcess, action: str) -> bool:
+    return action in worker.log.read_text()
+
+
+async def _claim_waits(pool: Pool) -> bool:
+    waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%due AS%')"
+    return bool(await pool.fetchval(waiting))
+
+
+async def test_a_claim_whose_answer_was_lost_is_given_back(far: Far) -> None:
+    worker_id = far.worker.worker_id
+    async with far.platform.pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT FROM workers FOR UPDATE")
+        run = await far.platform.create("steps", {"count": 0}, thread=new_thread())
+        await until(lambda: _claim_waits(far.platform.pool))
+        far.link.weather.lossy = 1.0
+
+    async def claimed() -> bool:
+        return (await far.platform.get(run.run_id)).attempts == 1
+
+    await until(claimed)
+    far.link.calm()
+    done = await far.platform.finish(run.run_id)
+    assert (status(done), done.run.attempts) == ("success", 1)
+    await far.worker.is_ready()
+    assert far.worker.worker_id == worker_id
