@@ -17,6 +17,7 @@ Usage: ./buildout.sh VERB
   bench [ARGS]        run the benchmark
   mutants [NAME…]     put known bugs back, one at a time, and show that each is found
   node                where the machine has no Node, put one into .venv, for the test of examples/typescript
+  faults [ARGS]       break everything under load, and check that nothing was lost (--minutes, --seed, --help)
 
 DATABASE_URI and REDIS_URI replace the embedded Postgres and Redis.
 TEXT
@@ -206,6 +207,7 @@ case "$verb" in
   test) setup; exec .venv/bin/python -m pytest -n 2 --dist loadfile "$@" ;;
   mutants) setup; exec .venv/bin/python -m tests.faults.mutants "$@" ;;
   bench) setup; exec .venv/bin/python -m bench "$@" ;;
+  faults) setup; GRPC_ENABLE_FORK_SUPPORT=0 exec .venv/bin/python -m tests.faults "$@" ;;
   gen) gen ;;
   check) check ;;
   node) setup_node ;;

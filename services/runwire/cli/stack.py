@@ -133,11 +133,14 @@ class Stack:
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
         log.touch()
-        own = {name: value for name, value in os.environ.items() if name not in CALLERS_OWN}
-        environment = {**own, **self.settings.variables(), f"RUNWIRE_{part.upper()}_PORT": str(port)}
-        process = Process(name, part, f"{_reachable(self.settings.host)}:{port}", environment, log)
+        address = f"{_reachable(self.settings.host)}:{port}"
+        process = Process(name, part, address, self._environment(part, port), log)
         self._processes[name] = process
         return process
+
+    def _environment(self, part: str, port: int) -> dict[str, str]:
+        own = {name: value for name, value in os.environ.items() if name not in CALLERS_OWN}
+        return {**own, **self.settings.variables(), f"RUNWIRE_{part.upper()}_PORT": str(port)}
 
     def _port(self, part: str) -> int:
         wanted: int = getattr(self.settings, f"{part}_port")

@@ -1,0 +1,187 @@
+"""A campaign from start to verdict: warm up, measure, load and faults, heal, wait for rest, measure, judge."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from tests.faults import faults, figures, redis_keys, stories
+from tests.faults.calls import Calls, calling
+from tests.faults.checker import Violation, check
+from tests.faults.evidence import Evidence, collect
+from tests.faults.followers import Followers
+from tests.faults.history import History, read
+from tests.faults.journal import read as read_journal
+from tests.faults.load import Load, Running
+from tests.faults.logs import logged_errors
+from tests.faults.reading import Reading
+from tests.faults.rig import Member, Rig, rigged
+
+_HEAL_SECONDS = 30.0
+_REST_SECONDS = 120.0
+_REPLAYS = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What to do. `pace` is stories a second; a fault comes each `pause` seconds in the mean."""
+
+    seed: int
+    seconds: float
+    pace: float = 4.0
+    most: int = 60
+    pause: float = 2.5
+    followers: int = 50
+    kinds: Sequence[str] = tuple(faults.KINDS)
+    stories: Sequence[str] = tuple(stories.ALL)
+    warm_up: float = 8.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What came of it."""
+
+    options: Options
+    folder: Path
+    evidence: Evidence = field(default_factory=Evidence)
+    violations: list[Violation] = field(default_factory=list)
+    mistakes: list[str] = field(default_factory=list)
+    """The campaign's own: faults that could not be healed, calls that no answer came to."""
+    faults: dict[str, int] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+async def run(options: Options, folder: Path) -> Outcome:
+    """The whole campaign. What it wrote down stays in `folder`."""
+    outcome = Outcome(options=options, folder=folder)
+    async with rigged(folder) as rig:
+        campaign = Campaign(rig, options, outcome)
+        await campaign.run()
+    return outcome
+
+
+class Campaign:
+    """One campaign on a rig."""
+
+    def __init__(self, rig: Rig, options: Options, outcome: Outcome) -> None:
+        self._rig = rig
+        self._options = options
+        self._outcome = outcome
+        self._rng = random.Random(options.seed)
+        self._history = History(rig.folder / "history.jsonl")
+        self._running = Running()
+
+    async def run(self) -> None:
+        """To the verdict."""
+        outcome, rig = self._outcome, self._rig
+        addresses = {member.name: member.front.address for member in rig.members.values() if member.front is not None}
+        async with calling(addresses, self._history, self._rng) as calls:
+            await self._play(calls, self._options.warm_up, [])
+            await self._rest()
+            before = await figures.measure(rig)
+            watch, stopped = figures.Watch(), asyncio.Event()
+            looking = asyncio.create_task(redis_keys.watch(rig.redis.uri, rig.redis_prefix, self._history, stopped))
+            watching = asyncio.create_task(_look(watch, rig, self._history, stopped))
+            begun = time.monotonic()
+            await self._play(calls, self._options.seconds, self._options.kinds)
+            lasted = time.monotonic() - begun
+            await self._rest()
+            stopped.set()
+            keys = await looking
+            await watching
+            await self._replay(calls)
+            after = await figures.measure(rig)
+            outcome.figures |= {"seconds": round(lasted, 1), "redis keys looked at": keys, "answers": calls.failures}
+        self._history.close()
+        evidence = await collect(rig.postgres.uri, list(read(self._history.path)), list(read_journal(rig.journal)))
+        evidence.errors = list(logged_errors(rig.folder / "logs"))
+        evidence.figures = {"before": before, "after": after, "most redis connections": watch.most}
+        outcome.evidence = evidence
+        outcome.violations = check(evidence)
+
+    async def _play(self, calls: Calls, seconds: float, kinds: Sequence[str]) -> None:
+        """Load, followers and faults for some time; then everything is healed, and what was begun is ended."""
+        options, rng = self._options, self._rng
+        stop, calm = asyncio.Event(), asyncio.Event()
+        load = Load(
+            calls, random.Random(rng.getrandbits(64)), self._running, {n: stories.ALL[n] for n in options.stories}
+        )
+        followers = Followers(calls, random.Random(rng.getrandbits(64)), self._running)
+        breaker = faults.Breaker(self._rig, self._history, random.Random(rng.getrandbits(64)), kinds)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(load.play(options.pace, options.most, stop))
+            following = group.create_task(followers.follow(options.followers, stop))
+            group.create_task(breaker.run(options.pause, stop))
+            await asyncio.sleep(seconds)
+            stop.set()
+            self._rig.calm()
+            late = await load.drained(_HEAL_SECONDS + _REST_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_REST_SECONDS):
+                    await asyncio.wait([following])
+            calm.set()
+        outcome = self._outcome
+        outcome.mistakes += [*breaker.broken, *load.errors, *(f"the story {name} did not end" for name in late)]
+        outcome.faults = dict(breaker.count)
+        outcome.figures |= {"joins": followers.joins, "events read": followers.events, "stories": load.stories_played}
+
+    async def _rest(self) -> None:
+        """Waits until no run is waiting or running."""
+        connection = await asyncpg.connect(self._rig.postgres.uri)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_REST_SECONDS):
+                    while await connection.fetchval(
+                        "SELECT EXISTS (SELECT FROM runs WHERE status IN ('pending', 'running'))"
+                    ):
+                        await asyncio.sleep(0.3)
+        finally:
+            await connection.close()
+        # Idle loops have made a turn, and what was closed is closed.
+        await asyncio.sleep(timedelta(seconds=3).total_seconds())
+
+    async def _replay(self, calls: Calls) -> None:
+        """Fresh readers of runs that have ended, from their first event."""
+        connection = await asyncpg.connect(self._rig.postgres.uri)
+        try:
+            rows = await connection.fetch("SELECT run_id::text FROM runs ORDER BY md5(run_id::text) LIMIT $1", _REPLAYS)
+        finally:
+            await connection.close()
+        followers = Followers(calls, self._rng, self._running)
+        stop, rng = asyncio.Event(), random.Random(self._options.seed)
+        at_once = asyncio.Semaphore(8)
+
+        async def replay(run_id: str) -> None:
+            async with at_once:
+                await followers.read(Reading(run_id), rng, stop, restless=False)
+
+        await asyncio.gather(*(replay(row["run_id"]) for row in rows))
+
+
+async def _look(watch: figures.Watch, rig: Rig, history: History, stopped: asyncio.Event) -> None:
+    """Counts connections, and starts again what has ended by itself."""
+    async with asyncio.TaskGroup() as group:
+        while not stopped.is_set():
+            watch.look(list(rig.members.values()))
+            for member in rig.members.values():
+                if member.pid is None and not member.busy:
+                    member.busy = True
+                    history.note("died", name=member.name, words=member.process.last_lines(3))
+                    group.create_task(_bring_back(member))
+            await asyncio.sleep(0.5)
+
+
+async def _bring_back(member: Member) -> None:
+    try:
+        await member.restart()
+    finally:
+        member.busy = False

@@ -1,0 +1,132 @@
+"""The evidence, sorted by run and thread, and what excuses a process for what it did while it was out of its mind."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from tests.faults.evidence import Change, Evidence, Saved
+from tests.faults.journal import Line
+
+FINAL = frozenset({"success", "interrupted", "error", "timeout", "cancelled"})
+_EXCERPT_LINES = 60
+_ZOMBIE_NANOSECONDS = 3_000_000_000
+_RECOVERY_NANOSECONDS = 6_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong, and which run or thread it is about."""
+
+    text: str
+    run_id: str = ""
+    thread_id: str = ""
+
+
+class Case:
+    """Evidence with its indexes."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+
+    @cached_property
+    def created(self) -> dict[str, dict[str, Any]]:
+        """The acknowledged creations, by run."""
+        return {entry["run"]: entry for entry in self.evidence.of("created")}
+
+    @cached_property
+    def delayed(self) -> set[str]:
+        """Runs that were due later than they were created: those that are due before them pass them."""
+        return {entry["run"] for entry in self.evidence.of("created") if entry.get("delayed")}
+
+    @cached_property
+    def _creating(self) -> dict[str, list[dict[str, Any]]]:
+        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for entry in self.evidence.of("creating"):
+            found[entry["thread"]].append(entry)
+        return found
+
+    def creating_on(self, thread_id: str) -> list[dict[str, Any]]:
+        """The creations on a thread that were begun, answered or not."""
+        return self._creating[thread_id] if thread_id else []
+
+    @cached_property
+    def changes(self) -> dict[str, list[Change]]:
+        """The changes of each run."""
+        found: dict[str, list[Change]] = defaultdict(list)
+        for change in self.evidence.changes:
+            found[change.run_id].append(change)
+        return found
+
+    @cached_property
+    def lines(self) -> dict[str, list[Line]]:
+        """The journal's lines of each run."""
+        found: dict[str, list[Line]] = defaultdict(list)
+        for line in self.evidence.journal:
+            found[line.run_id].append(line)
+        return found
+
+    @cached_property
+    def saved(self) -> dict[str, list[Saved]]:
+        """The checkpoints of each run."""
+        found: dict[str, list[Saved]] = defaultdict(list)
+        for each in self.evidence.saved:
+            if each.run_id is not None:
+                found[each.run_id].append(each)
+        return found
+
+    @cached_property
+    def stopped(self) -> dict[int, list[tuple[int, int]]]:
+        """When each process was stopped. What it does next, it may do as an owner that has lost its claim."""
+        found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for entry in self.evidence.of("fault"):
+            for pid in entry.get("stopped", ()):
+                found[pid].append((entry["until"] - round(entry["seconds"] * 1e9), entry["until"]))
+        return found
+
+    def is_stale_owner(self, line: Line) -> bool:
+        """Whether the line may be of a process that was stopped, and has not yet found out what it missed."""
+        windows = (*self.stopped.get(line.pid, ()), *self.stopped.get(line.parent, ()))
+        return any(begun <= line.at <= ended + _ZOMBIE_NANOSECONDS for begun, ended in windows)
+
+    @cached_property
+    def _postgres_faults(self) -> list[tuple[int, int]]:
+        return [
+            (entry["until"] - round(entry["seconds"] * 1e9) - 1_000_000_000, entry["until"] + _RECOVERY_NANOSECONDS)
+            for entry in self.evidence.of("fault")
+            if "postgres" in f"{entry['kind']} {entry.get('target', '')}"
+        ]
+
+    def is_disturbed(self, at: int) -> bool:
+        """Whether Postgres could not be reached by some at that time, or has just come back."""
+        return any(begun <= at <= ended for begun, ended in self._postgres_faults)
+
+    def excerpt(self, finding: Finding) -> Iterator[str]:
+        """What the evidence says of the run or thread of a finding, in order of time."""
+        own = [
+            *((e["until"], f"history {_short(e)}") for e in self.evidence.history if _is_about(finding, e)),
+            *((c.at, f"change  {c}") for c in self.evidence.changes if _is_about(finding, c)),
+            *((n.at, f"journal {n}") for n in self.evidence.journal if _is_about(finding, n)),
+        ]
+        if own:
+            first, last = min(own)[0] - _RECOVERY_NANOSECONDS, max(own)[0]
+            faults = [(e["until"], f"fault   {_short(e)}") for e in self.evidence.of("fault")]
+            lines = sorted([*own, *(fault for fault in faults if first <= fault[0] <= last)])
+            for at, text in lines[:_EXCERPT_LINES]:
+                yield f"{at / 1e9:.3f} {text}"
+
+
+def _is_about(finding: Finding, what: Any) -> bool:
+    run_id, thread_id = (
+        (what.get("run"), what.get("thread")) if isinstance(what, dict) else (what.run_id, what.thread_id)
+    )
+    if finding.run_id:
+        return bool(run_id == finding.run_id)
+    return bool(finding.thread_id) and bool(thread_id == finding.thread_id)
+
+
+def _short(entry: dict[str, Any]) -> str:
+    return str({key: value for key, value in entry.items() if key not in ("at", "until")})[:600]

@@ -1,0 +1,51 @@
+"""The invariants of the design, each a function of the evidence that yields what broke it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from tests.faults import checks_events, checks_execution, checks_runs, checks_surroundings
+from tests.faults.case import Case, Finding
+from tests.faults.evidence import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """An invariant was broken: which, how, and what the evidence says of the run or thread that it is about."""
+
+    invariant: str
+    text: str
+    excerpt: tuple[str, ...] = ()
+
+
+Check = Callable[[Case], Iterator[Finding]]
+
+CHECKS: Mapping[str, tuple[Check, ...]] = {
+    "I1": (checks_runs.ends_once, checks_runs.ends_as_expected, checks_runs.told_the_truth),
+    "I2": (checks_runs.one_runs, checks_runs.in_order, checks_execution.code_of_one_runs),
+    "I3": (checks_execution.no_stale_writes,),
+    "I4": (checks_execution.applied_once, checks_execution.checkpointed_not_repeated),
+    "I5": (checks_execution.three_attempts,),
+    "I6": (checks_events.in_order, checks_events.complete, checks_events.as_logged),
+    "I7": (checks_events.every_stream_ends,),
+    "I8": (checks_runs.cancels_take_effect, checks_execution.nothing_runs_after_cancel),
+    "I9": (checks_runs.rolled_back_is_gone,),
+    "I10": (checks_surroundings.redis_holds_hints,),
+    "I12": (checks_surroundings.bad_input_changes_nothing, checks_surroundings.no_internals),
+    "I13": (checks_execution.drains_lose_nothing,),
+    "recovery": (checks_surroundings.nothing_surprises,),
+    "I14": (checks_surroundings.streams_stay_small, checks_surroundings.back_at_the_baseline),
+}
+"""By the names of the design. "recovery": processes live on, whatever becomes of what they stand on."""
+
+
+def check(evidence: Evidence) -> list[Violation]:
+    """Everything that was broken, by invariant."""
+    case = Case(evidence)
+    return [
+        Violation(name, finding.text, tuple(case.excerpt(finding)))
+        for name, checks in CHECKS.items()
+        for one in checks
+        for finding in one(case)
+    ]

@@ -1,0 +1,96 @@
+"""What followers got, against one another and against the log: I6 and I7."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.faults.case import Case, Finding
+from tests.faults.evidence import RunLog
+from tests.faults.reading import Part, place_of
+
+
+def in_order(case: Case) -> Iterator[Finding]:
+    """No event comes twice or too late, and where one is missing there is a Gap."""
+    for entry in case.evidence.of("read"):
+        at = place_of(entry["after"]) if entry["after"] else (0, 0)
+        said = False
+        for part in entry["parts"]:
+            if part[0] == "gap":
+                said = True
+                continue
+            claim, first, last, _ = part
+            if (claim, first) <= at:
+                yield Finding(f"a reader of {entry['run']} got {claim}-{first} after {at[0]}-{at[1]}", entry["run"])
+            expected = at[1] + 1 if claim == at[0] else 1
+            if first > expected and not said:
+                text = f"a reader of {entry['run']} got {claim}-{first} after {at[0]}-{at[1]}, and no Gap between"
+                yield Finding(text, entry["run"])
+            at, said = (claim, last), False
+
+
+def complete(case: Case) -> Iterator[Finding]:
+    """A reader who read to the end has all of the final attempt, and the end that the run had."""
+    for entry in case.evidence.of("read"):
+        if entry["finished"] is None:
+            continue
+        run_id = entry["run"]
+        row, log = case.evidence.rows.get(run_id), case.evidence.logs.get(run_id, RunLog())
+        if row is None:
+            if entry["finished"] not in ("rolled back", "cancelled"):
+                yield Finding(f"a reader was told that {run_id} is {entry['finished']}, and it is gone", run_id)
+            continue
+        if entry["finished"] != row.status:
+            yield Finding(f"a reader was told that {run_id} is {entry['finished']}, and it is {row.status}", run_id)
+        final = log.finished[0] if log.finished else row.claim
+        missing = list(_missing(entry, final, log.stretches.get(final, [])))
+        if missing and not any(part[0] == "gap" for part in entry["parts"]):
+            yield Finding(f"a reader of {run_id} never got {final}-{missing[0]} and {len(missing) - 1} more", run_id)
+
+
+def _missing(entry: dict[str, Any], claim: int, stretches: list[tuple[int, int]]) -> Iterator[int]:
+    """The numbers of a claim that are in the log and that a reader has not got."""
+    after = place_of(entry["after"]) if entry["after"] else (0, 0)
+    got = [part for part in entry["parts"] if part[0] == claim]
+    for first, last in stretches:
+        for seq in range(first, last + 1):
+            if (claim, seq) > after and not any(part[1] <= seq <= part[2] for part in got):
+                yield seq
+
+
+def as_logged(case: Case) -> Iterator[Finding]:
+    """The same event is the same for every reader, and as the log has it; the log has no holes."""
+    told: dict[tuple[str, int, int, int], str] = {}
+    for entry in case.evidence.of("read"):
+        log = case.evidence.logs.get(entry["run"], RunLog())
+        for part in entry["parts"]:
+            if part[0] != "gap" and not _is_derived_end(case, entry["run"], part):
+                key = (entry["run"], *part[:3])
+                digests = {part[3], log.digests.get(tuple(part[:3]), part[3]), told.setdefault(key, part[3])}
+                if len(digests) > 1:
+                    text = f"events {part[0]}-{part[1]} to {part[0]}-{part[2]} of {entry['run']} differ between readers"
+                    yield Finding(text, entry["run"])
+    for run_id, log in case.evidence.logs.items():
+        for claim, stretches in log.stretches.items():
+            if len(stretches) > 1 or stretches[0][0] != 1:
+                yield Finding(f"the log of {run_id} has holes in claim {claim}: {stretches}", run_id)
+        row = case.evidence.rows.get(run_id)
+        if row is not None and log.finished is not None and log.finished[0] != row.claim:
+            yield Finding(f"the end of {run_id} was logged by claim {log.finished[0]} of {row.claim}", run_id)
+
+
+def _is_derived_end(case: Case, run_id: str, part: Part) -> bool:
+    """Whether it is the end of a run that no worker ended, which has no place in the log."""
+    row = case.evidence.rows.get(run_id)
+    return part[1:3] == [1, 1] and (row is None or part[0] == row.claim + 1)
+
+
+def every_stream_ends(case: Case) -> Iterator[Finding]:
+    """A stream ends with `finished`, or with a status that tells how to go on."""
+    for entry in case.evidence.of("read"):
+        if entry["finished"] is not None or entry["left"]:
+            continue
+        last = entry["ends"][-1] if entry["ends"] else "nothing"
+        gone = last == "NOT_FOUND RUN_NOT_FOUND" and entry["run"] not in case.evidence.rows
+        if not gone:
+            yield Finding(f"a reader of {entry['run']} was left with {last}: {entry['ends']}", entry["run"])

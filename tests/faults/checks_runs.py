@@ -1,0 +1,162 @@
+"""Runs as Postgres has them against what clients were told: I1, I2, I8 and I9."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from tests.faults.case import FINAL, Case, Finding
+from tests.faults.evidence import Change
+
+
+def ends_once(case: Case) -> Iterator[Finding]:
+    """Each acknowledged run has ended, exactly once, or was rolled back by somebody's wish."""
+    for run_id in case.created:
+        row = case.evidence.rows.get(run_id)
+        changes = case.changes.get(run_id, [])
+        ends = [change for change in changes if change.old_status in ("pending", "running") and _is_end(change)]
+        if row is None and not ends:
+            yield Finding(f"run {run_id} was acknowledged and is lost", run_id)
+        elif row is not None and row.status not in FINAL:
+            yield Finding(f"run {run_id} has not ended: it is {row.status}", run_id)
+        elif len(ends) != 1:
+            yield Finding(f"run {run_id} has ended {len(ends)} times", run_id)
+        elif row is None and not _may_be_rolled_back(case, run_id):
+            yield Finding(f"run {run_id} was removed though nobody asked for it", run_id)
+        elif changes and changes[-1] is not ends[0]:
+            yield Finding(f"run {run_id} was changed after its end", run_id)
+    yield from (Finding(text) for text in case.evidence.busy)
+
+
+def _is_end(change: Change) -> bool:
+    return change.status is None or change.status in FINAL
+
+
+def _may_be_rolled_back(case: Case, run_id: str) -> bool:
+    return any(rollback for rollback in _cancels(case).get(run_id, ())) or _made_way(case, run_id, "rollback")
+
+
+def _cancels(case: Case) -> dict[str, list[bool]]:
+    """Whether each cancel that was asked for, answered or not, was to undo the run."""
+    found: dict[str, list[bool]] = defaultdict(list)
+    for entry in case.evidence.of("cancelling"):
+        found[entry["run"]].append(entry["rollback"])
+    return found
+
+
+def _made_way(case: Case, run_id: str, *strategies: str) -> bool:
+    """Whether a later run of the thread was to cancel this one."""
+    created = case.created[run_id]
+    return any(
+        entry["thread"] == created["thread"] and entry["strategy"] in strategies and entry["run"] != run_id
+        for entry in case.creating_on(created["thread"])
+    )
+
+
+def ends_as_expected(case: Case) -> Iterator[Finding]:
+    """A run ends as its graph would, unless it was cancelled or its processes died three times."""
+    cancels = _cancels(case)
+    for run_id, created in case.created.items():
+        row = case.evidence.rows.get(run_id)
+        if row is None or row.status not in FINAL:
+            continue
+        if row.status == "cancelled":
+            if run_id not in cancels and not _made_way(case, run_id, "interrupt", "rollback"):
+                yield Finding(f"run {run_id} is cancelled though nobody asked for it", run_id)
+        elif row.status == "error" and row.error_type == "AttemptsExhausted":
+            if row.attempts != 3 or _used_up(case.changes.get(run_id, [])) < 3:
+                yield Finding(f"run {run_id} has no attempts left after {row.attempts}", run_id)
+        elif row.status not in created["expects"]:
+            yield Finding(f"run {run_id} ended in {row.status} ({row.error_type}), not {created['expects']}", run_id)
+        elif row.status == "error" and row.error_type != "ValueError":
+            yield Finding(f"run {run_id} failed with {row.error_type}, which is not its graph's", run_id)
+
+
+def _used_up(changes: list[Change]) -> int:
+    """Claims that were not given back without being counted."""
+    return sum(
+        (change.status == "running" and change.old_status == "pending")
+        - (change.old_status == "running" and change.status == "pending" and change.attempts < change.old_attempts)
+        for change in changes
+    )
+
+
+def told_the_truth(case: Case) -> Iterator[Finding]:
+    """What waiting for an end told is the end."""
+    for entry in case.evidence.of("ended"):
+        row = case.evidence.rows.get(entry["run"])
+        if entry["status"] != (row.status if row is not None else "gone") and not (
+            row is None and entry["status"] == "cancelled"
+        ):
+            actual = row.status if row is not None else "gone"
+            yield Finding(f"run {entry['run']} was said to be {entry['status']} and is {actual}", entry["run"])
+    for entry in case.evidence.of("not ended"):
+        yield Finding(f"run {entry['run']} was waited for in vain", entry["run"])
+    for entry in case.evidence.of("misanswered"):
+        yield Finding(f"a call was answered as the contract does not say: {entry['text']}", entry.get("run", ""))
+
+
+def one_runs(case: Case) -> Iterator[Finding]:
+    """At most one run of a thread is running."""
+    running: dict[str, str] = {}
+    for change in case.evidence.changes:
+        thread_id = change.thread_id
+        if thread_id is None:
+            continue
+        if change.status == "running" and change.old_status != "running":
+            other = running.setdefault(thread_id, change.run_id)
+            if other != change.run_id:
+                yield Finding(f"{other} and {change.run_id} run at once on thread {thread_id}", thread_id=thread_id)
+        elif change.old_status == "running" and change.status != "running" and running.get(thread_id) == change.run_id:
+            del running[thread_id]
+
+
+def in_order(case: Case) -> Iterator[Finding]:
+    """A thread's runs are created in the order of their acknowledged calls, and start in the order of creation."""
+    made: dict[str, list[str]] = defaultdict(list)
+    started: dict[str, int] = {}
+    for change in case.evidence.changes:
+        if change.thread_id is not None and change.old_status is None:
+            made[change.thread_id].append(change.run_id)
+        elif change.status == "running":
+            started.setdefault(change.run_id, change.seq)
+    for thread_id, run_ids in made.items():
+        last = asked = 0
+        for run_id in run_ids:
+            if run_id in started and run_id not in case.delayed:
+                if started[run_id] < last:
+                    yield Finding(f"run {run_id} started before one that was created before it", thread_id=thread_id)
+                last = max(last, started[run_id])
+            if created := case.created.get(run_id):
+                if created["until"] < asked:
+                    yield Finding(f"run {run_id} was created after one that was asked for later", thread_id=thread_id)
+                asked = max(asked, created["at"])
+
+
+def cancels_take_effect(case: Case) -> Iterator[Finding]:
+    """A cancel that was acknowledged takes effect, or the run had ended."""
+    for entry in case.evidence.of("cancelled"):
+        run_id, told = entry["run"], entry["told"]
+        row = case.evidence.rows.get(run_id)
+        if told in ("requested", "cancelled"):
+            if row is not None and row.status != "cancelled":
+                yield Finding(f"run {run_id} was to be cancelled and ended in {row.status}", run_id)
+            elif row is not None and entry["rollback"] and told == "requested":
+                yield Finding(f"run {run_id} was to be undone and is only cancelled", run_id)
+        elif told in FINAL and row is not None and row.status != told:
+            yield Finding(f"run {run_id} was said to be {told} when it was cancelled, and is {row.status}", run_id)
+        elif told == "gone" and row is not None:
+            yield Finding(f"run {run_id} was said to be gone and is {row.status}", run_id)
+
+
+def rolled_back_is_gone(case: Case) -> Iterator[Finding]:
+    """Nothing is left of a run that was rolled back: no checkpoint, no write, no value."""
+    for run_id, what in case.evidence.remains.items():
+        yield Finding(f"of run {run_id}, which was rolled back, {what} are left", run_id)
+    for run_id, created in case.created.items():
+        token, values = created["token"], case.evidence.values.get(created["thread"])
+        if run_id in case.evidence.rows or not token or not isinstance(values, dict):
+            continue
+        told = [*values.get("inputs", ()), *values.get("done", ())]
+        if any(text.partition("/")[0] == token for text in told):
+            yield Finding(f"thread {created['thread']} still has what {run_id} wrote", run_id)

@@ -1,0 +1,106 @@
+"""Readers of streams: they join at any moment, read fast or slowly, leave, and come back to another replica."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+
+import grpc
+import grpc.aio
+
+from runwire.api.stream.v1 import stream_pb2
+from tests.faults.calls import Calls, reason_of
+from tests.faults.load import Running
+from tests.faults.reading import Reading
+
+_PATIENCE_SECONDS = 150.0
+
+
+class Followers:
+    """A crowd of them."""
+
+    def __init__(self, calls: Calls, rng: random.Random, running: Running) -> None:
+        self._calls = calls
+        self._rng = rng
+        self._running = running
+        self.joins = 0
+        self.events = 0
+
+    async def follow(self, count: int, stop: asyncio.Event) -> None:
+        """`count` readers, each of one run after another, until `stop`; what they have begun they read to its end."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(count):
+                group.create_task(self._one(random.Random(self._rng.getrandbits(64)), stop))
+
+    async def _one(self, rng: random.Random, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            if not self._running.run_ids:
+                await asyncio.wait([asyncio.ensure_future(stop.wait())], timeout=0.2)
+                continue
+            # The newest runs are those that run.
+            recent = self._running.run_ids[-60:] if rng.random() < 0.8 else self._running.run_ids
+            await self.read(Reading(rng.choice(recent)), rng, stop)
+            await asyncio.sleep(rng.uniform(0, 0.3))
+
+    async def read(self, reading: Reading, rng: random.Random, stop: asyncio.Event, *, restless: bool = True) -> None:
+        """Reads a run to its end, over as many streams as that takes, or leaves early where it is `restless`."""
+        at, until = time.time_ns(), time.monotonic() + _PATIENCE_SECONDS
+        ends: list[str] = []
+        left = False
+        while reading.finished is None and not left and time.monotonic() < until:
+            answer = await self._session(reading, rng, restless and not stop.is_set())
+            ends.append(answer)
+            if answer == "left":
+                left = rng.random() < 0.25
+                await asyncio.sleep(rng.uniform(0, 0.5))
+            elif answer not in ("OK", "passing"):
+                break
+            elif answer == "passing":
+                await asyncio.sleep(rng.uniform(0.05, 0.5))
+        self.events += reading.events
+        entry = reading.entry()
+        self._calls.history.note("read", at=at, left=left, ends=_shortened(ends), **entry)
+
+    async def _session(self, reading: Reading, rng: random.Random, restless: bool) -> str:
+        """One stream; the answer is how it ended: "OK", "left", "passing", or a definite error."""
+        self.joins += 1
+        request = stream_pb2.StreamRunRequest(run_id=reading.run_id, after_event_id=reading.last_id)
+        # What a careful client sets, so that a stream through a dead network ends.
+        request.heartbeat_interval.FromMilliseconds(1000)
+        call = self._calls.one("stream").StreamRun(request, timeout=120)
+        leaves_after = rng.randint(1, 40) if restless and rng.random() < 0.5 else None
+        slow = rng.uniform(0.01, 0.2) if restless and rng.random() < 0.2 else 0.0
+        try:
+            taken = 0
+            while True:
+                async with asyncio.timeout(8):
+                    response = await call.read()
+                if response is grpc.aio.EOF:
+                    break
+                for event in response.events:
+                    reading.take(event)
+                    taken += 1
+                if leaves_after is not None and taken >= leaves_after and reading.finished is None:
+                    return "left"
+                if slow:
+                    await asyncio.sleep(slow)
+            code = await call.code()
+            if code == grpc.StatusCode.OK:
+                return "OK" if reading.finished else "OK without finished"
+            raise grpc.aio.AioRpcError(
+                code, await call.initial_metadata(), await call.trailing_metadata(), details=await call.details()
+            )
+        except TimeoutError:
+            return "passing"
+        except grpc.aio.AioRpcError as error:
+            if self._calls.is_passing("StreamRun", error):
+                return "passing"
+            return f"{error.code().name} {reason_of(error)}".strip()
+        finally:
+            call.cancel()
+
+
+def _shortened(ends: list[str]) -> list[str]:
+    """Not all of the times that a stream broke."""
+    return ends if len(ends) <= 12 else [*ends[:6], f"{len(ends) - 12} more", *ends[-6:]]

@@ -1,0 +1,252 @@
+"""The stories that users play: each is a use of the platform, with all that it may bring."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+
+from google.protobuf.duration_pb2 import Duration
+
+from runwire.api.dispatch.v1 import crons_pb2, runs_pb2, thread_state_pb2
+from runwire.api.type.v1.json_pb2 import Json
+from tests.faults import plans
+from tests.faults.calls import Refused, Unknown
+from tests.faults.load import Story, User
+from tests.faults.plans import Plan
+from tests.harness.platform import resume
+
+
+async def _one(user: User, plan: Plan) -> str:
+    run_id = await user.create(plan)
+    await user.end(run_id)
+    return run_id
+
+
+async def short(user: User) -> None:
+    """A quick run; some have no thread."""
+    if user.rng.random() < 0.3:
+        user.thread_id = ""
+    await _one(user, plans.short(user.rng))
+
+
+async def many_steps(user: User) -> None:
+    """Many checkpoints."""
+    await _one(user, plans.many_steps(user.rng))
+
+
+async def long(user: User) -> None:
+    """Seconds of work."""
+    await _one(user, plans.long(user.rng))
+
+
+async def chatty(user: User) -> None:
+    """Many events."""
+    await _one(user, plans.chatty(user.rng))
+
+
+async def parallel(user: User) -> None:
+    """Branches."""
+    await _one(user, plans.parallel(user.rng))
+
+
+async def failing(user: User) -> None:
+    """A user's exception is final; the thread goes on."""
+    await _one(user, plans.failing(user.rng))
+    if user.rng.random() < 0.3:
+        await _one(user, plans.short(user.rng))
+
+
+async def blocking(user: User) -> None:
+    """Code that blocks; some of it is cancelled."""
+    run_id = await user.create(plans.blocking(user.rng))
+    if user.rng.random() < 0.4:
+        await user.pause(0, 0.6)
+        await user.cancel(run_id)
+    await user.end(run_id)
+
+
+async def stubborn(user: User) -> None:
+    """Code that will not be cancelled is killed with its process."""
+    run_id = await user.create(plans.stubborn(user.rng))
+    await user.pause(0.3, 1.0)
+    await user.cancel(run_id)
+    await user.end(run_id)
+
+
+async def deadly(user: User) -> None:
+    """Three processes die of it, and no more."""
+    await _one(user, plans.deadly(user.rng))
+
+
+async def too_long(user: User) -> None:
+    """The time limit of a run."""
+    await _one(user, plans.too_long(user.rng))
+
+
+async def cancelled(user: User) -> None:
+    """A cancel at any moment of a run's life, perhaps undone as well; the thread goes on."""
+    rng = user.rng
+    if rng.random() < 0.4:
+        await _one(user, plans.short(rng))
+    run_id = await user.create(rng.choice([plans.long, plans.many_steps, plans.chatty])(rng))
+    await user.pause(0, 1.5)
+    rollback = rng.random() < 0.4
+    await user.cancel(run_id, rollback=rollback)
+    if rng.random() < 0.2:
+        await user.cancel(run_id, rollback=rollback or rng.random() < 0.5)
+    await user.end(run_id)
+    if rng.random() < 0.4:
+        await _one(user, plans.short(rng))
+
+
+async def conversation(user: User) -> None:
+    """Runs one after another on a thread, each on top of those before it."""
+    for _ in range(user.rng.randint(2, 4)):
+        await _one(user, plans.short(user.rng))
+
+
+async def queue(user: User) -> None:
+    """Runs that wait for one another; some are cancelled while they wait."""
+    rng = user.rng
+    run_ids = [await user.create(rng.choice([plans.short, plans.many_steps])(rng)) for _ in range(rng.randint(3, 5))]
+    if rng.random() < 0.4:
+        await user.cancel(rng.choice(run_ids[1:]), rollback=rng.random() < 0.4)
+    for run_id in run_ids:
+        await user.end(run_id)
+
+
+async def busy_thread(user: User) -> None:
+    """The strategies for a thread that is busy."""
+    rng = user.rng
+    run_ids = [await user.create(rng.choice([plans.long, plans.many_steps])(rng))]
+    for _ in range(rng.randint(1, 3)):
+        await user.pause(0, 0.8)
+        strategy = rng.choice(["enqueue", "reject", "interrupt", "rollback", "rollback"])
+        try:
+            run_ids.append(await user.create(plans.short(rng), strategy=strategy))
+        except Refused as refused:
+            if refused.reason != "THREAD_BUSY":
+                raise
+    for run_id in run_ids:
+        await user.end(run_id)
+
+
+async def approval(user: User) -> None:
+    """A pause, and an answer."""
+    rng = user.rng
+    if await user.end(await user.create(plans.gate(rng))) != "interrupted":
+        return
+    await user.pause(0, 0.3)
+    answered = Plan(graph="gate", modes=("updates", "values"))
+    await user.end(await user.create(answered, command=resume(plans.new_token(rng))))
+
+
+async def state(user: User) -> None:
+    """The thread's state is read, and written to."""
+    await _one(user, plans.short(user.rng))
+    token = plans.new_token(user.rng)
+    update = thread_state_pb2.UpdateThreadStateRequest(
+        thread_id=user.thread_id,
+        updates=[
+            thread_state_pb2.StateUpdate(
+                values=Json(text=json.dumps({"inputs": [token], "run": "", "at": 0})), as_node="step"
+            )
+        ],
+    )
+    at = time.time_ns()
+    note = user.calls.history.note
+    try:
+        await user.calls.once("thread_state", "UpdateThreadState", update, timeout=10)
+    except Unknown:
+        note("update unknown", at=at, thread=user.thread_id, token=token)
+    except Refused as refused:
+        note("update refused", at=at, thread=user.thread_id, token=token, reason=refused.reason)
+    else:
+        note("updated", at=at, thread=user.thread_id, token=token)
+    try:
+        asked = thread_state_pb2.GetThreadStateRequest(thread_id=user.thread_id)
+        await user.calls.once("thread_state", "GetThreadState", asked, timeout=10)
+    except (Unknown, Refused):
+        return
+    if user.rng.random() < 0.5:
+        await _one(user, plans.short(user.rng))
+
+
+async def bad_request(user: User) -> None:
+    """What is wrong is said, and changes nothing."""
+    request = plans.short(user.rng).request(plans.new_id(), plans.new_token(user.rng), user.thread_id)
+    request.input.text = "{"
+    request.config.recursion_limit = -1
+    request.webhook.url = "gopher://nowhere"
+    at = time.time_ns()
+    try:
+        await user.calls.definitely("runs", "CreateRun", request)
+        answer: dict[str, object] = {"code": "OK"}
+    except Refused as refused:
+        answer = {"code": refused.code, "fields": sorted(refused.fields)}
+    wrong = ["config.recursion_limit", "input", "webhook.url"]
+    user.calls.history.note("bad request", at=at, run=request.run_id, thread=user.thread_id, wrong=wrong, **answer)
+
+
+async def cron(user: User) -> None:
+    """A cron that ticks some times on its thread."""
+    cron_id, token = plans.new_id(), plans.new_token(user.rng)
+    run = plans.short(user.rng).request("", token, user.thread_id)
+    request = crons_pb2.CreateCronRequest(cron_id=cron_id, schedule="*/2 * * * * *", run=run)
+    at = time.time_ns()
+    await user.calls.definitely("crons", "CreateCron", request)
+    user.calls.history.note("cron created", at=at, cron=cron_id, thread=user.thread_id, token=token)
+    await user.pause(3, 8)
+    await user.calls.definitely("crons", "UpdateCron", crons_pb2.UpdateCronRequest(cron_id=cron_id, enabled=False))
+    user.calls.history.note("cron disabled", cron=cron_id)
+
+
+async def batch(user: User) -> None:
+    """Several runs in one call, all or none."""
+    rng = user.rng
+    chosen = [plans.short(rng) for _ in range(rng.randint(2, 4))]
+    tokens = [plans.new_token(rng) for _ in chosen]
+    made = [plan.request(plans.new_id(), token, user.thread_id) for plan, token in zip(chosen, tokens, strict=True)]
+    at = time.time_ns()
+    await user.calls.definitely("runs", "BatchCreateRuns", runs_pb2.BatchCreateRunsRequest(requests=made))
+    for plan, token, each in zip(chosen, tokens, made, strict=True):
+        user.note_created(plan, each.run_id, token, at)
+    for each in made:
+        await user.end(each.run_id)
+
+
+async def delayed(user: User) -> None:
+    """A run that is due later."""
+    plan, token = plans.short(user.rng), plans.new_token(user.rng)
+    request = plan.request(plans.new_id(), token, user.thread_id)
+    request.start_delay.CopyFrom(Duration(nanos=user.rng.randint(1, 9) * 100_000_000))
+    at = time.time_ns()
+    await user.calls.definitely("runs", "CreateRun", request)
+    user.note_created(plan, request.run_id, token, at, delayed=True)
+    await user.end(request.run_id)
+
+
+ALL: Mapping[str, tuple[Story, float]] = {
+    "short": (short, 22),
+    "many_steps": (many_steps, 8),
+    "long": (long, 6),
+    "chatty": (chatty, 12),
+    "parallel": (parallel, 5),
+    "failing": (failing, 5),
+    "blocking": (blocking, 4),
+    "stubborn": (stubborn, 0.6),
+    "deadly": (deadly, 0.4),
+    "too_long": (too_long, 1.5),
+    "cancelled": (cancelled, 9),
+    "conversation": (conversation, 6),
+    "queue": (queue, 5),
+    "busy_thread": (busy_thread, 8),
+    "approval": (approval, 6),
+    "state": (state, 4),
+    "bad_request": (bad_request, 2),
+    "cron": (cron, 0.7),
+    "batch": (batch, 3),
+    "delayed": (delayed, 2),
+}
+"""Each story, and how often it is played beside the others."""
