@@ -174,13 +174,37 @@ def new_thread() -> str:
     return str(uuid4())
 
 
+def _showing(key: str, details: Any) -> Any:
+    return details._replace(metadata=(("authorization", f"Bearer {key}"),))
+
+
+class _OfUnary(grpc.aio.UnaryUnaryClientInterceptor):
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        return await continuation(_showing(self._key, details), request)
+
+
+class _OfStreams(grpc.aio.UnaryStreamClientInterceptor):
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    async def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
+        return await continuation(_showing(self._key, details), request)
+
+
 @asynccontextmanager
-async def connected(settings: Settings, pool: Pool, addresses: Mapping[str, str]) -> AsyncIterator[Platform]:
-    """The stubs on channels to "resource", "dispatch" and "stream"."""
+async def connected(
+    settings: Settings, pool: Pool, addresses: Mapping[str, str], key: str = ""
+) -> AsyncIterator[Platform]:
+    """The stubs on channels to "resource", "dispatch" and "stream". With a key, each call shows it."""
+    # gRPC looks for one kind of calls in each interceptor.
+    interceptors = [_OfUnary(key), _OfStreams(key)] if key else []
     async with (
-        grpc.aio.insecure_channel(addresses["resource"], _OPTIONS) as resource,
-        grpc.aio.insecure_channel(addresses["dispatch"], _OPTIONS) as dispatch,
-        grpc.aio.insecure_channel(addresses["stream"], _OPTIONS) as stream,
+        grpc.aio.insecure_channel(addresses["resource"], _OPTIONS, interceptors=interceptors) as resource,
+        grpc.aio.insecure_channel(addresses["dispatch"], _OPTIONS, interceptors=interceptors) as dispatch,
+        grpc.aio.insecure_channel(addresses["stream"], _OPTIONS, interceptors=interceptors) as stream,
     ):
         yield Platform(
             settings,

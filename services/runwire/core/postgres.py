@@ -20,7 +20,7 @@ T = TypeVar("T")
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_LATEST_REVISION = "lanes"
+_LATEST_REVISION = "tenants"
 _RELEASE_SECONDS = 1.0
 _MIGRATION_LOCK = 0x72756E77697265
 

@@ -34,19 +34,22 @@ async def serving(
     ready: Callable[[], Awaitable[bool]],
     *,
     patient: Collection[str] = (),
+    inner: Sequence[grpc.aio.ServerInterceptor] = (),
 ) -> AsyncIterator[int]:
     """Serves until the block ends; the value is the bound port (`port` 0 takes a free one).
 
     `services` are full names with what registers each; health says SERVING for each while `ready()` is true, and for ""
-    while the process lives. Methods in `patient` have no default deadline. At the end calls in flight get
-    `settings.shutdown_grace`. Raises AccessError when the settings would let in whom they should not.
+    while the process lives. Methods in `patient` have no default deadline; `inner` comes inside of what turns refusals
+    into statuses. At the end calls in flight get `settings.shutdown_grace`. Raises AccessError when the settings would
+    let in whom they should not.
     """
     check_project(settings)
     check_exposure(settings)
     names = [name for name, _ in services]
     checks = health.aio.HealthServicer()
     async with authentication(settings) as known:
-        server = _server(settings, [Access(known), Refusals(settings.call_timeout.total_seconds(), patient)])
+        refusals = Refusals(settings.call_timeout.total_seconds(), patient)
+        server = _server(settings, [Access(known), refusals, *inner])
         for _, register in services:
             register(server)
         health_pb2_grpc.add_HealthServicer_to_server(checks, server)

@@ -22,6 +22,7 @@ from runwire.api.dispatch.v1 import (
 from runwire.core import lifetime, postgres
 from runwire.core.bus import Bus
 from runwire.core.expiry import Expiry, InvalidExpiry
+from runwire.core.newcomers import Newcomers
 from runwire.core.server import Register, serving
 from runwire.core.settings import Settings
 from runwire.dispatch import clockwork, webhooks
@@ -59,6 +60,7 @@ async def running(settings: Settings) -> AsyncIterator[int]:
                 WorkersServicer(Workers(pool)),
             ),
             partial(postgres.answers, pool),
+            inner=[Newcomers(pool)],
         ) as port,
     ):
         yield port

@@ -19,6 +19,7 @@ from runwire.api.resource.v1 import (
 from runwire.core import lifetime
 from runwire.core.bus import Bus
 from runwire.core.expiry import Expiry, InvalidExpiry, ThreadExpiry
+from runwire.core.newcomers import Newcomers
 from runwire.core.postgres import Pool, answers, connect
 from runwire.core.server import Register, serving
 from runwire.core.settings import Settings
@@ -42,7 +43,13 @@ async def running(settings: Settings) -> AsyncIterator[int]:
         connect(settings, "resource") as pool,
         Bus(settings) as bus,
         sweeping(pool, expiry, settings),
-        serving(settings, settings.resource_port, _services(pool, bus, expiry), partial(answers, pool)) as port,
+        serving(
+            settings,
+            settings.resource_port,
+            _services(pool, bus, expiry),
+            partial(answers, pool),
+            inner=[Newcomers(pool)],
+        ) as port,
     ):
         yield port
 

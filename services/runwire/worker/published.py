@@ -39,6 +39,7 @@ async def publish(graphs: Graphs, pool: Pool) -> None:
             texts = [jsons.dumps(without_secrets(part, os.environ)) for part in parts]
         await pool.execute(SQL["publish_graph"], graph_id, *texts)
         await pool.execute(SQL["register_default_assistant"], DEFAULT_TENANT, default_assistant_id(graph_id), graph_id)
+    await pool.execute(SQL["register_with_all_tenants"])
 
 
 def without_secrets(published: Any, environment: Mapping[str, str]) -> Any:

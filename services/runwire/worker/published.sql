@@ -18,3 +18,6 @@ WITH registered AS (
 )
 INSERT INTO assistant_versions (tenant, assistant_id, version, graph_id, name)
 SELECT tenant, assistant_id, version, $3, $3 FROM registered
+
+-- name: register_with_all_tenants
+SELECT register_default_assistants()

@@ -1,0 +1,3 @@
+-- name: welcome
+-- $1 tenant
+SELECT welcome_tenant($1)
