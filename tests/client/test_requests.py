@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,6 +13,7 @@ from runwire.api.dispatch.v1 import runs_pb2
 from runwire.api.resource.v1 import store_pb2
 from runwire.api.type.v1 import run_pb2
 from runwire.api.type.v1.json_pb2 import Json
+from runwire.client import connect
 from runwire.client.requests import conditions, create_run, new_id, request_of, run_request
 from runwire.client.results import CheckpointRef
 from runwire.client.words import Command
@@ -116,3 +118,16 @@ def test_filters_of_the_store_compare() -> None:
         ("box", store_pb2.ITEM_OPERATOR_EQUAL, '{"a":1}'),
         ("none", store_pb2.ITEM_OPERATOR_EQUAL, "null"),
     ]
+
+
+@pytest.mark.parametrize("ttl", [60, 0.5])
+async def test_a_time_to_live_is_no_number_since_its_unit_would_not_be_known(ttl: Any) -> None:
+    async with connect("127.0.0.1:1") as client:
+        calls = (
+            client.threads.create(ttl=ttl),
+            client.threads.update("t", ttl=ttl),
+            client.store.put_item(("a",), "k", {}, ttl=ttl),
+        )
+        for call in calls:
+            with pytest.raises(TypeError, match="timedelta"):
+                await call

@@ -1,7 +1,9 @@
 import os
+import re
 import subprocess
 import sys
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,14 @@ def test_a_wheel_holds_both_portions_and_no_package_file_at_the_top(tmp_path: Pa
     assert "runwire/api/stream/v1/stream_pb2_grpc.pyi" in names
     assert "runwire/__init__.py" not in names
     assert not [name for name in names if name.startswith("runwire/api/") and name.endswith("__init__.py")]
+
+
+def test_an_installation_without_extras_brings_what_the_client_needs(tmp_path: Path) -> None:
+    wheel = build("wheel", tmp_path)
+    (metadata,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    required = message_from_bytes(wheel.read(metadata)).get_all("Requires-Dist", [])
+    assert {re.split(r"[<>=]", each)[0] for each in required if "extra ==" not in each} == {"grpcio", "protobuf"}
+    assert "runwire/client/py.typed" in wheel.namelist()
 
 
 @pytest.mark.parametrize("kind", ["wheel", "editable"])

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from runwire.api.dispatch.v1 import runs_pb2
@@ -15,6 +15,8 @@ from runwire.api.type.v1 import run_pb2
 from runwire.client.codec import encode, json_of, plain, reads
 from runwire.client.results import CheckpointRef, ThreadTtl
 from runwire.client.words import Command, RunOptions, RunRequest, Send, StreamMode
+
+T = TypeVar("T")
 
 # The options whose names are langgraph_sdk's and not the contract's.
 _NAMES = {"stream_mode": "stream_modes", "if_not_exists": "if_thread_missing", "after_seconds": "start_delay"}
@@ -87,7 +89,15 @@ def checkpoint_ref(checkpoint: CheckpointRef | str | None) -> CheckpointRef | No
 
 def thread_ttl(ttl: ThreadTtl | timedelta | None) -> ThreadTtl | None:
     """A bare duration means that the thread is deleted then."""
+    ttl = no_number(ttl)
     return ThreadTtl(ttl) if isinstance(ttl, timedelta) else ttl
+
+
+def no_number(ttl: T) -> T:
+    """A time to live that is no bare number: those of langgraph_sdk are minutes, and Python's are seconds."""
+    if isinstance(ttl, int | float):
+        raise TypeError(f"ttl is a timedelta, not a number: timedelta(minutes={ttl}) for langgraph_sdk's")
+    return ttl
 
 
 def conditions(filter: Mapping[str, Any] | None) -> list[store_pb2.ItemCondition]:

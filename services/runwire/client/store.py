@@ -10,7 +10,7 @@ from runwire.api.resource.v1 import store_pb2 as pb
 from runwire.api.resource.v1.store_pb2_grpc import StoreServiceStub
 from runwire.client.codec import decode, encode
 from runwire.client.listing import Listing
-from runwire.client.requests import conditions
+from runwire.client.requests import conditions, no_number
 from runwire.client.results import FoundItem, Item
 from runwire.client.wire import Wire
 
@@ -30,15 +30,15 @@ class Store:
         value: Mapping[str, Any],
         *,
         index: Literal[False] | Sequence[str] | None = None,
-        ttl: timedelta | float | None = None,
+        ttl: timedelta | None = None,
     ) -> Item:
-        """Writes an item, whole. `ttl`: a timedelta or seconds. `index`: what to search by meaning; False: nothing."""
+        """Writes an item, whole. `index`: what to search by meaning; False: nothing."""
         request = encode(
             pb.PutItemRequest,
             namespace=namespace,
             key=key,
             value=value,
-            ttl=ttl,
+            ttl=no_number(ttl),
             index={"off": True} if index is False else None if index is None else {"paths": index},
         )
         return decode(Item, (await self._wire.unary(self._stub.PutItem, request)).item)
