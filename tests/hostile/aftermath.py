@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from time import monotonic, sleep
@@ -14,9 +14,11 @@ import grpc
 import psutil
 import psycopg
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from redis import Redis
 
 from runwire.api.dispatch.v1 import runs_pb2
 from runwire.api.type.v1 import run_pb2
+from runwire.core.settings import Settings
 from tests.hostile.calls import Caller, Reply
 
 # What a process logs only when something went wrong that no request may cause.
@@ -28,7 +30,6 @@ _ALARMS = (
     "executor_gone",
     "executor_killed",
     "lease_lost",
-    "claim_lost",
 )
 # gRPC's own words about bytes that are no HTTP/2.
 _GRPC = re.compile(r"[IWE]\d{4} \S+ +\d+ \w+\.cc:\d+\]")
@@ -108,6 +109,26 @@ def _resident(process: psutil.Process) -> int:
 def families(pids: dict[str, int]) -> dict[str, set[int]]:
     """All processes that belong to each."""
     return {name: {process.pid for process in _family(pid)} for name, pid in pids.items()}
+
+
+def followed(settings: Settings) -> list[str]:
+    """Channels of runs and threads that still have a subscriber, although nobody follows any."""
+    with Redis.from_url(settings.redis_uri, decode_responses=True) as redis:
+        kinds = [f"{settings.redis_prefix}:{kind}:*" for kind in ("events", "thread", "done")]
+        until = monotonic() + _QUIET_SECONDS
+        while found := [channel for kind in kinds for channel in redis.pubsub_channels(kind)]:
+            if monotonic() > until:
+                break
+            sleep(0.05)
+        return found
+
+
+def started(witness: Path, families: Mapping[str, set[int]]) -> list[str]:
+    """The programs that these processes have started, but for their own parts."""
+    pids = set().union(*families.values())
+    noted = [line.split(" ", 2) for line in witness.read_text().splitlines()]
+    words = [" ".join(line) for line in noted if line[1] != "import" and int(line[0]) in pids]
+    return [line for line in words if "runwire.worker.executor_process" not in line]
 
 
 def alarms(folder: Path) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
@@ -37,7 +38,7 @@ def witness(logs: Path) -> Path:
 async def settings_of_processes(servers: Servers) -> AsyncIterator[Settings]:
     """On a database of their own."""
     async with fresh_database(servers) as uri:
-        yield system_settings(uri, servers.redis_uri)
+        yield system_settings(uri, servers.redis_uri, lease=timedelta(seconds=30))
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,8 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 _DEPTH = 3
 _HUGE = 1_100
+# Larger ones would make messages of many megabytes, and peaks of memory that hide what is not given back.
+_REPEATED_BYTES = 2_000
 _CHANCES = st.integers(0, 99)
 # How many fields in a hundred are hostile, and how many are there at all; the last ones make valid requests, mostly.
 _MOODS = st.sampled_from([(100, 50), (40, 60), (15, 60), (6, 40), (0, 30), (0, 30), (0, 5)])
@@ -134,7 +136,7 @@ class _Filling:
                 self._put_message(target.add(), field, depth)
             else:
                 target.append(self._scalar(field))
-        if huge and target:
+        if huge and target and _size(target[0]) <= _REPEATED_BYTES:
             target.extend([target[0]] * _HUGE)
 
     def _put_message(self, target: Message, field: FieldDescriptor, depth: int) -> None:
@@ -169,3 +171,7 @@ class _Filling:
         if not self._chance(self._hostile):
             return known
         return str(self._draw(values.mutated(known) if known and self._chance(30) else _TEXTS))
+
+
+def _size(value: Any) -> int:
+    return value.ByteSize() if isinstance(value, Message) else len(str(value))

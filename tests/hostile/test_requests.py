@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from runwire.cli.stack import Stack
+from runwire.core.settings import Settings
 from tests.hostile import aftermath, campaign
 from tests.hostile.aftermath import Rows
 from tests.hostile.calls import Caller
@@ -20,20 +21,29 @@ from tests.hostile.campaign import Figures
 
 REQUESTS = int(os.environ.get("RUNWIRE_FUZZ_REQUESTS", "3000"))
 SEED = int(os.environ.get("RUNWIRE_FUZZ_SEED", secrets.randbelow(2**31)))
-WARM = 0.2
-"""The part of the requests after which the processes' memory is taken as their own."""
-GROWTH_MB = 48
+GROWTH_MB = 32
+
+
+def _growth(samples: list[float]) -> float:
+    """How much more was held at least in the second half than in the first. Peaks are one large request's."""
+    middle = len(samples) // 2
+    return min(samples[middle:]) - min(samples[max(1, middle // 4) : middle + 1])
 
 
 @pytest.mark.timeout(90 + REQUESTS // 20)
 def test_no_request_gets_more_than_a_refusal(
-    processes: Stack, caller: Caller, rows: Rows, logs: Path, capsys: pytest.CaptureFixture[str]
+    processes: Stack,
+    settings_of_processes: Settings,
+    caller: Caller,
+    rows: Rows,
+    logs: Path,
+    witness: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     pids = {process.name: process.pid for process in processes.processes if process.pid is not None}
     families, memory, figures = aftermath.families(pids), list[dict[str, float]](), Figures()
     for _ in campaign.run(caller, figures, REQUESTS, SEED):
         memory.append(aftermath.memory(pids))
-    warm, after = memory[int(len(memory) * WARM)], memory[-1]
     rows.quieten(caller)
     refused, changes = aftermath.changes_by(caller, rows, itertools.chain(*figures.refused.values()))
 
@@ -46,4 +56,7 @@ def test_no_request_gets_more_than_a_refusal(
     assert not (wrong := [*said, *changes, *aftermath.alarms(logs)]), "\n".join([f"RUNWIRE_FUZZ_SEED={SEED}", *wrong])
     assert aftermath.families(pids) == families
     assert not aftermath.unhealthy({process.name: process.address for process in processes.processes})
-    assert not {name: (warm[name], mb) for name, mb in after.items() if mb - warm[name] > GROWTH_MB}
+    assert not aftermath.followed(settings_of_processes)
+    assert not aftermath.started(witness, families)
+    growth = {name: _growth([sample[name] for sample in memory]) for name in pids}
+    assert not {name: mb for name, mb in growth.items() if mb > GROWTH_MB}
