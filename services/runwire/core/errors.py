@@ -229,6 +229,12 @@ class StateUnreadable(Refusal):
     code, reason = grpc.StatusCode.DATA_LOSS, "STATE_UNREADABLE"
 
 
+class StreamExpired(Refusal):
+    """The stream has been open for long enough; call again, after the last event."""
+
+    code, reason = grpc.StatusCode.UNAVAILABLE, "STREAM_EXPIRED"
+
+
 class DeadlineExceeded(Refusal):
     """The deadline passed before the answer was there."""
 

@@ -83,6 +83,10 @@ class Settings(BaseSettings):
     allow_anonymous: bool = Field(
         default=False, description="Listening beyond loopback without any authentication is refused otherwise."
     )
+    stream_lifetime: Span = Field(
+        default=timedelta(hours=1),
+        description="With authentication: then a stream's caller must call again, and show credentials again.",
+    )
     custom_auth: bool = Field(default=False, description="Has the `auth` of langgraph.json asked, in a process apart.")
     custom_auth_tenant: str = Field(
         default="tenant",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -11,6 +13,7 @@ import grpc
 from google.protobuf.message import Message
 
 from runwire.api.stream.v1 import stream_pb2
+from runwire.core.errors import StreamExpired
 from runwire.core.identity import require, tenant_of
 from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool
@@ -43,6 +46,7 @@ class StreamServicer:
         self._buffer_bytes = settings.reader_buffer_bytes
         self._flush = settings.event_flush_interval.total_seconds()
         self._poll = settings.poll_interval.total_seconds()
+        self._lifetime = settings.stream_lifetime.total_seconds() if settings.authenticates else math.inf
         self._waiting = Waiting(pool, fanout, self._poll)
 
     async def StreamRun(self, request: stream_pb2.StreamRunRequest, context: Context) -> AsyncIterator[bytes]:
@@ -51,6 +55,7 @@ class StreamServicer:
         tenant = tenant_of(context)
         if follow.cancel_on_disconnect:
             require(context, RUNS_WRITE)
+        until = time.monotonic() + self._lifetime
         with self._may_be_cut_off(tenant, follow, context):
             queue = LiveQueue(self._buffer_bytes)
             async with self._fanout.join(RunKey(tenant, follow.run_id), queue) as channel:
@@ -58,6 +63,7 @@ class StreamServicer:
                 log = Log(self._pool, tenant, follow.run_id)
                 plan = self._plan(follow.selection, follow.heartbeat, follow.after)
                 async for response in Follower(log, queue, channel, plan).responses():
+                    _check_age(until)
                     yield response
 
     async def StreamThread(
@@ -66,6 +72,7 @@ class StreamServicer:
         """The events of all runs of a thread."""
         follow = check_stream_thread(request)
         tenant = tenant_of(context)
+        until = time.monotonic() + self._lifetime
         woken = asyncio.Event()
         async with self._fanout.join_thread(tenant, follow.thread_id, Wake(woken)) as channel:
             follower = ThreadFollower(
@@ -80,6 +87,7 @@ class StreamServicer:
             await follower.start()
             await context.send_initial_metadata(())
             async for response in follower.responses():
+                _check_age(until)
                 yield response
 
     async def WaitRun(self, request: stream_pb2.WaitRunRequest, context: Context) -> stream_pb2.WaitRunResponse:
@@ -109,6 +117,12 @@ class StreamServicer:
             is_over = True
             raise
         is_over = True
+
+
+def _check_age(until: float) -> None:
+    """Asked before each response, so that none follows the last one; heartbeats are responses too."""
+    if time.monotonic() >= until:
+        raise StreamExpired
 
 
 def register(servicer: StreamServicer, server: grpc.aio.Server) -> None:

@@ -11,7 +11,9 @@ from tests.contract.scenarios.scenario import Errors, Listings, Successes
 
 _SERVICES: tuple[ModuleType, ...] = (assistants, graphs, threads, store, runs, thread_state, crons, workers, streams)
 
-ACCESS_CONTROL = frozenset(("UNAUTHENTICATED", "PERMISSION_DENIED", "AUTHENTICATION_UNAVAILABLE", "QUOTA_EXCEEDED"))
+ACCESS_CONTROL = frozenset(
+    ("UNAUTHENTICATED", "PERMISSION_DENIED", "AUTHENTICATION_UNAVAILABLE", "STREAM_EXPIRED", "QUOTA_EXCEEDED")
+)
 """Reasons of every RPC that the tests of access control provoke, caller by caller."""
 
 
