@@ -76,6 +76,9 @@ class ThreadFollower:
         look = await persistently(_FIRST_LOOK_SECONDS, self._log.next_runs, self._told_until)
         if self._told_until is None:
             active = [run.began_at - _MICROSECOND for run in look.begun]
+            if look.next_run is not None and look.last_began_at is not None:
+                # It may be being claimed with a time before now, in a transaction that can't be seen yet.
+                active.append(look.last_began_at)
             self._told_until = min([look.now, *active])
             self._newest_id = thread_position.moment_id(self._told_until)
 

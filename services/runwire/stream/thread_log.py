@@ -35,6 +35,8 @@ class NextRuns:
     now: datetime
     begun: tuple[BegunRun, ...]
     next_run: UUID | None
+    last_began_at: datetime | None = None
+    """Where no moment was given: when the last of its runs began, or else when it was created."""
 
 
 class ThreadLog:
@@ -65,7 +67,7 @@ class ThreadLog:
         if next_run is not None:
             _leave_early_ends(begun)
         runs = tuple(BegunRun(row["run_id"], row["began_at"], row["is_final"]) for row in begun)
-        return NextRuns(rows[0]["now"], runs, next_run)
+        return NextRuns(rows[0]["now"], runs, next_run, rows[0]["last_began_at"])
 
     async def has_run(self, run_id: UUID) -> bool | None:
         """Whether a run is one of this thread; None: there is no such run."""

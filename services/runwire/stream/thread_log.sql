@@ -1,11 +1,22 @@
 -- name: next_runs
 -- The runs of a thread that began after a moment, in the order of their beginning, and the one that is running or next in
--- the queue. A run that ended without a beginning counts by its end. One row of NULLs when there is none; no row: no thread.
+-- the queue. A run that ended without a beginning counts by its end. Without a moment, also when the last one began, or else the
+-- thread. One row of NULLs when there is none; no row: no thread.
 -- $1 tenant, $2 thread, $3 the moment (NULL: now), $4 how many runs that began
 SELECT
     now() AS now, r.run_id, COALESCE(r.began_at, r.finished_at) AS began_at, r.finished_at IS NOT NULL AS is_final,
     r.ready AND r.began_at IS NULL AS is_next,
-    r.began_at IS NULL AND r.finished_at > now() - interval '2 seconds' AS may_be_early
+    r.began_at IS NULL AND r.finished_at > now() - interval '2 seconds' AS may_be_early,
+    CASE WHEN $3::timestamptz IS NULL THEN COALESCE(
+        (
+            SELECT l.began_at FROM runs l
+            WHERE l.tenant = t.tenant AND l.thread_id = t.thread_id AND l.began_at IS NOT NULL
+            AND COALESCE(l.began_at, l.finished_at) IS NOT NULL
+            ORDER BY COALESCE(l.began_at, l.finished_at) DESC
+            LIMIT 1
+        ),
+        t.created_at
+    ) END AS last_began_at
 FROM threads t
 LEFT JOIN LATERAL (
     (
