@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import sys
 
-from tests.model import follow_oracle, follow_world
+from tests.model import follow_oracle, follow_world, thread_oracle, thread_world
 from tests.model.seeds import quiet
 
 
 def main(kind: str, seed: str) -> None:
-    tell, violations = {"run": (follow_world.tell, follow_oracle.violations)}[kind]
+    number = int(seed)
+    story: follow_world.Story | thread_world.ThreadStory
     with quiet():
-        story = tell(int(seed))
+        if kind == "thread":
+            story = thread_world.tell(number)
+            found = thread_oracle.violations(story)
+        else:
+            story = follow_world.tell(number)
+            found = follow_oracle.violations(story)
     print(story.weather)
     for at, what, details in story.journal:
         print(f"{at:9.4f}  {what}", *[str(detail)[:200] for detail in details])
-    for text in violations(story) or ["nothing is wrong"]:
+    for text in found or ["nothing is wrong"]:
         print(f"=> {text}")
 
 

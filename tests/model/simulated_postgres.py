@@ -187,10 +187,14 @@ class SimulatedPostgres:
         runs = [run for run in self.runs.values() if run.thread_id == thread_id]
         since = now if after is None else (after - _EPOCH).total_seconds()
         begun = sorted((r for r in runs if r.place is not None and r.place > since + 5e-7), key=lambda r: r.place or 0)
+        last_began_at = (
+            moment(max((r.began_at for r in runs if r.began_at is not None), default=-1)) if after is None else None
+        )
         chosen = begun[:limit] + [r for r in runs if r.status == "running" or r.ready]
         rows = [
             {
                 "now": moment(now),
+                "last_began_at": last_began_at,
                 "run_id": run.run_id,
                 "began_at": None if run.place is None else moment(run.place),
                 "is_final": run.finished_at is not None,
@@ -201,7 +205,7 @@ class SimulatedPostgres:
         ]
         rows.sort(key=lambda row: (row["began_at"] is None, row["began_at"]))
         nothing = dict.fromkeys(("run_id", "began_at", "is_final", "is_next", "may_be_early"))
-        return rows or [{"now": moment(now), **nothing}]
+        return rows or [{"now": moment(now), "last_began_at": last_began_at, **nothing}]
 
     def is_of_thread(self, tenant: str, run_id: UUID, thread_id: str) -> bool | None:
         run = self.runs.get(run_id)
@@ -244,11 +248,24 @@ class SimulatedPostgres:
         self._loop.note("ended", status)
         run.status, run.ready, run.error_type, run.cancel_action = status, False, error_type, None
         run.finished_at = self._loop.time()
+        self._pass_turn_on(run)
 
     def remove(self, run: RunRow) -> None:
         """The run is undone, or deleted."""
         self._loop.note("removed")
         self.runs.pop(run.run_id, None)
+        self._pass_turn_on(run)
+
+    def create(self, run: RunRow) -> None:
+        """A run at the end of its thread's queue."""
+        run.ready = False
+        self.runs[run.run_id] = run
+        self._pass_turn_on(run)
+
+    def _pass_turn_on(self, run: RunRow) -> None:
+        queue = [r for r in self.runs.values() if r.thread_id == run.thread_id and r.finished_at is None]
+        if run.thread_id is not None and queue and not any(r.ready or r.status == "running" for r in queue):
+            queue[0].ready = True
 
     def expire(self, run: RunRow) -> None:
         """The run's events are past their retention."""
