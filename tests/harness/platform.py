@@ -117,9 +117,9 @@ class Platform:
         response: threads_pb2.GetThreadResponse = await self.threads.GetThread(asked)
         return response.thread
 
-    async def state(self, thread_id: str) -> thread_state_pb2.ThreadState:
+    async def state(self, thread_id: str, **fields: Any) -> thread_state_pb2.ThreadState:
         """The state at the thread's head."""
-        asked = thread_state_pb2.GetThreadStateRequest(thread_id=thread_id)
+        asked = thread_state_pb2.GetThreadStateRequest(thread_id=thread_id, **fields)
         get = self.thread_state.GetThreadState
         response: thread_state_pb2.GetThreadStateResponse = await get(asked, timeout=20)
         return response.state

@@ -125,7 +125,7 @@ review = (
 
 
 def _inner_ask(state: TextState) -> TextState:
-    return {"text": f"{state.get('text', '')} {interrupt('inside')}"}
+    return {"text": f"{state.get('text', '')} {interrupt('inside', response_schema={'type': 'string'})}"}
 
 
 _asking = StateGraph(TextState).add_node("ask", _inner_ask).add_edge(START, "ask").compile()

@@ -162,7 +162,7 @@ async def test_a_full_view_has_values_and_interrupts(threads: ThreadsServiceAsyn
     await rows.claim(run_id)
     interrupts = (
         '[{"id": "i-1", "value": {"n": 9007199254740993123456}, "ns": ["sub:1"]},'
-        ' {"id": "i-2", "value": null, "ns": []}, {"id": "i-3"}]'
+        ' {"id": "i-2", "value": null, "ns": [], "response_schema": {"type": "null"}}, {"id": "i-3"}]'
     )
     values = '{"n": 18446744073709551617}'
     await rows.finish(run_id, "interrupted", values=values, interrupts=interrupts)
@@ -174,6 +174,7 @@ async def test_a_full_view_has_values_and_interrupts(threads: ThreadsServiceAsyn
     assert (first.interrupt_id, first.value.text) == ("i-1", '{"n": 9007199254740993123456}')
     assert (list(first.namespace), list(second.namespace)) == (["sub:1"], [])
     assert second.value.text == "null"
+    assert (second.response_schema.text, third.HasField("response_schema")) == ('{"type": "null"}', False)
     assert not third.HasField("value")
 
     basic = await get(threads, "t-1", ThreadView.THREAD_VIEW_BASIC)

@@ -80,7 +80,7 @@ async def test_interrupts_come_with_their_values_as_they_are(producer: Producer,
     attempt = await producer.begin()
     interrupts = [
         '{"id":"i1","value":{"n": 12345678901234567890123},"ns":["a:1","b:2"]}',
-        '{"id":"i2","value":null,"ns":[]}',
+        '{"id":"i2","value":null,"ns":[],"response_schema":{"type": "null"}}',
         '{"id":"i3"}',
     ]
     await attempt.finish("interrupted", output="{}", interrupts=f"[{','.join(interrupts)}]")
@@ -93,6 +93,7 @@ async def test_interrupts_come_with_their_values_as_they_are(producer: Producer,
         ["a:1", "b:2"],
     )
     assert (second.interrupt_id, second.value.text, list(second.namespace)) == ("i2", "null", [])
+    assert (second.response_schema.text, third.HasField("response_schema")) == ('{"type": "null"}', False)
     assert (third.interrupt_id, third.HasField("value")) == ("i3", False)
 
 

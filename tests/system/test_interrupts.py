@@ -78,6 +78,28 @@ async def test_an_interrupt_in_a_subgraph_pauses_a_run_that_streams_subgraphs(pl
     assert [json.loads(i.value.text) for i in paused.interrupts] == ["inside"]
 
 
+async def test_an_interrupt_says_in_which_subgraph_it_happened_and_what_an_answer_looks_like(
+    platform: Platform,
+) -> None:
+    thread_id = new_thread()
+    run = await platform.create("nested_gate", {"text": "well"}, thread=thread_id)
+    (told,) = (await platform.events(run.run_id))[-2].interrupted.interrupts
+    assert [name.split(":")[0] for name in told.namespace] == ["inner"]
+    (waited,) = (await platform.finish(run.run_id)).interrupts
+    (stored,) = (await platform.thread(thread_id)).interrupts
+    (read,) = (await platform.state(thread_id, subgraphs=True)).interrupts
+    for each in (told, waited, stored, read):
+        assert (each.interrupt_id, each.namespace) == (told.interrupt_id, told.namespace)
+        assert json.loads(each.response_schema.text) == {"type": "string"}
+
+
+async def test_an_interrupt_of_the_graph_itself_has_no_namespace_and_no_schema_unless_it_gave_one(
+    platform: Platform,
+) -> None:
+    (asked,) = (await platform.run("gate", {"question": "why?"}, thread=new_thread())).interrupts
+    assert (list(asked.namespace), asked.HasField("response_schema")) == ([], False)
+
+
 async def test_a_breakpoint_before_a_node_pauses_there(platform: Platform) -> None:
     thread = new_thread()
     at = run_pb2.Breakpoints(nodes=["step2"])

@@ -38,11 +38,12 @@ class RunError:
 @mirrors(run_pb2.Interrupt)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interrupt:
-    """What a graph handed out when it paused. `namespace` is the subgraph, outermost first."""
+    """What a graph handed out when it paused. `namespace`: the subgraph, outermost first."""
 
     interrupt_id: str
     value: Any = None
     namespace: tuple[str, ...] = ()
+    response_schema: JsonObject | None = None
 
 
 @mirrors(run_pb2.CheckpointRef)

@@ -228,9 +228,12 @@ def _thread(row: asyncpg.Record, *, full: bool) -> Thread:
     return thread
 
 
-def _interrupt(interrupt_id: str | None, value: str | None, namespace: str | None) -> Interrupt:
+def _interrupt(
+    interrupt_id: str | None, value: str | None, namespace: str | None, response_schema: str | None
+) -> Interrupt:
     return Interrupt(
         interrupt_id=interrupt_id or "",
         value=None if value is None else Json(text=value),
         namespace=orjson.loads(namespace or "[]"),
+        response_schema=None if response_schema is None else Json(text=response_schema),
     )

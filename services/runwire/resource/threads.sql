@@ -15,7 +15,7 @@ t.ttl_strategy, t.ttl, t.expires_at
 -- What THREAD_VIEW_FULL adds.
 t.values,
 ARRAY(
-    SELECT (i.value ->> 'id', (i.value -> 'value')::text, (i.value -> 'ns')::text)
+    SELECT (i.value ->> 'id', (i.value -> 'value')::text, (i.value -> 'ns')::text, (i.value -> 'response_schema')::text)
     FROM jsonb_array_elements(t.interrupts) WITH ORDINALITY AS i (value, number)
     ORDER BY i.number
 ) AS interrupts

@@ -83,10 +83,11 @@ def _response(row: asyncpg.Record) -> WaitRunResponse:
 
 
 def _interrupts(row: asyncpg.Record) -> Iterator[Interrupt]:
-    columns = (row[name] or () for name in ("ids", "payloads", "namespaces"))
-    for interrupt_id, payload, namespace in zip(*columns, strict=True):
+    columns = (row[name] or () for name in ("ids", "payloads", "namespaces", "schemas"))
+    for interrupt_id, payload, namespace, schema in zip(*columns, strict=True):
         yield Interrupt(
             interrupt_id=interrupt_id or "",
             value=None if payload is None else Json(text=payload),
             namespace=orjson.loads(namespace or "null") or (),
+            response_schema=None if schema is None else Json(text=schema),
         )

@@ -6,13 +6,14 @@ SELECT
     r.metadata, r.multitask_strategy, r.attempts, r.cancel_action, r.cron_id, r.created_at, r.due_at, r.started_at,
     r.finished_at,
     CASE WHEN r.status IN ('success', 'interrupted') THEN r.output END AS output,
-    paused.ids, paused.payloads, paused.namespaces
+    paused.ids, paused.payloads, paused.namespaces, paused.schemas
 FROM runs r
 LEFT JOIN LATERAL (
     SELECT
         array_agg(i.item ->> 'id' ORDER BY i.number) AS ids,
         array_agg((i.item -> 'value')::text ORDER BY i.number) AS payloads,
-        array_agg((i.item -> 'ns')::text ORDER BY i.number) AS namespaces
+        array_agg((i.item -> 'ns')::text ORDER BY i.number) AS namespaces,
+        array_agg((i.item -> 'response_schema')::text ORDER BY i.number) AS schemas
     FROM json_array_elements(
         CASE WHEN r.status = 'interrupted' AND json_typeof(r.interrupts) = 'array' THEN r.interrupts ELSE '[]' END
     ) WITH ORDINALITY AS i (item, number)

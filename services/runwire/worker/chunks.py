@@ -10,7 +10,8 @@ from langgraph.pregel import Pregel
 
 from runwire.api.stream.v1 import stream_pb2 as pb
 from runwire.api.type.v1.run_pb2 import CheckpointRef, StreamMode
-from runwire.worker.events import RunEvents, interrupt_message, json_message
+from runwire.worker.events import RunEvents, json_message
+from runwire.worker.interrupts import message_of
 
 INTERRUPT = "__interrupt__"
 
@@ -90,7 +91,7 @@ class Chunks:
             task_id=chunk["id"],
             node=chunk["name"],
             error=str(chunk["error"] or ""),
-            interrupts=[_interrupt_of_mapping(interrupt) for interrupt in chunk["interrupts"]],
+            interrupts=[message_of(**_interrupt(each)) for each in chunk["interrupts"]],
         )
         if not chunk["error"]:
             finished.result.CopyFrom(json_message(chunk["result"]))
@@ -159,14 +160,11 @@ def _is_text_only(message: BaseMessage) -> bool:
     )
 
 
-def _interrupt_of_mapping(interrupt: Any) -> Any:
-    if isinstance(interrupt, Mapping):
-        message = interrupt_message(_Attributes(interrupt))
-        return message
-    return interrupt_message(interrupt)
-
-
-class _Attributes:
-    def __init__(self, mapping: Mapping[str, Any]) -> None:
-        self.id: str = mapping["id"]
-        self.value: Any = mapping["value"]
+def _interrupt(shown: Any) -> dict[str, Any]:
+    """What a task's event shows of an interrupt: a mapping or LangGraph's own object."""
+    found = (
+        shown
+        if isinstance(shown, Mapping)
+        else {name: getattr(shown, name) for name in ("id", "value", "response_schema")}
+    )
+    return {"interrupt_id": found["id"], "value": found["value"], "response_schema": found.get("response_schema")}

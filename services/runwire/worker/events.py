@@ -49,9 +49,9 @@ class RunEvents:
         run = self._run
         self.emit("started", Started(attempt=run.attempts, graph_id=run.graph_id, assistant_id=run.assistant_id))
 
-    def interrupted(self, interrupts: Sequence[Any]) -> None:
+    def interrupted(self, interrupts: Sequence[Interrupt]) -> None:
         """The graph paused."""
-        self.emit("interrupted", Interrupted(interrupts=[interrupt_message(i) for i in interrupts]))
+        self.emit("interrupted", Interrupted(interrupts=interrupts))
 
     def closing(self, ending: Ending, *, rolled_back: bool = False) -> tuple[int, bytes]:
         """The event that would be the last, with its number. It is not sent: a run may not end as was meant."""
@@ -77,11 +77,6 @@ class RunEvents:
 def json_message(value: Any) -> Json:
     """Any Python value as Json."""
     return Json(text=jsons.dumps(value))
-
-
-def interrupt_message(interrupt: Any) -> Interrupt:
-    """LangGraph's Interrupt as ours."""
-    return Interrupt(interrupt_id=interrupt.id, value=json_message(interrupt.value))
 
 
 def error_of(error: BaseException) -> tuple[str, str]:

@@ -27,6 +27,7 @@ from runwire.worker.claims import ClaimedRun, Ending
 from runwire.worker.events import RunEvents, error_of
 from runwire.worker.fence import StaleClaim, StorageUnavailable
 from runwire.worker.graphs import Graphs
+from runwire.worker.interrupts import Places, messages_of, places_in, rows_of
 from runwire.worker.outbox import Outbox
 from runwire.worker.store import RunwireStore
 
@@ -55,6 +56,7 @@ class Progress:
     values: Any = None
     seen_values: bool = False
     interrupts: list[Any] = field(default_factory=list)
+    places: Places = field(default_factory=dict)
     paused: bool = False
 
 
@@ -105,8 +107,8 @@ class Attempt:
     def _ended(self) -> Ending:
         progress = self._progress
         if progress.paused:
-            self.events.interrupted(progress.interrupts)
-        interrupts = [{"id": i.id, "value": i.value, "ns": []} for i in progress.interrupts]
+            self.events.interrupted(messages_of(progress.interrupts, progress.places))
+        interrupts = rows_of(progress.interrupts, progress.places)
         output, values = self._output(), self._values_text()
         return Ending(
             status="interrupted" if progress.paused else "success",
@@ -156,9 +158,22 @@ class Attempt:
                 if mode in asked:
                     chunks.emit(mode, namespace, chunk)
                 await self._outbox.room()
+            if self._progress.interrupts:
+                self._progress.places = await self._places(graph)
             if not self._progress.seen_values:
                 snapshot = await graph.aget_state(run_config(self.run, {}))
                 self._progress.values, self._progress.seen_values = snapshot.values, True
+
+    async def _places(self, graph: Pregel[Any, Any, Any, Any]) -> Places:
+        try:
+            return places_in(await graph.aget_state(run_config(self.run, {}), subgraphs=True))
+        except (StaleClaim, StorageUnavailable):
+            raise
+        except Exception as error:
+            # A subgraph may be elsewhere, or its state unreadable. The pause is told nevertheless.
+            words = {"action": "pause_not_placed", "run_id": str(self.run.run_id), "error": repr(error)}
+            _log.warning("where the graph paused can't be told", extra=words)
+            return {}
 
     def _note(self, mode: str, chunk: Any) -> None:
         if mode == "values" and shows_values(chunk):

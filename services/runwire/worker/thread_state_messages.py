@@ -11,15 +11,20 @@ from langgraph.types import StateSnapshot
 from runwire.api.dispatch.v1.thread_state_pb2 import StateTask, ThreadState
 from runwire.api.type.v1.run_pb2 import CheckpointRef
 from runwire.worker.chunks import checkpoint_ref
-from runwire.worker.events import error_of, interrupt_message, json_message
+from runwire.worker.events import error_of, json_message
+from runwire.worker.interrupts import Places, messages_of, places_in
 
 
 def state_message(snapshot: StateSnapshot) -> ThreadState:
     """LangGraph's snapshot as a ThreadState; those of subgraphs as far as the snapshot has them."""
+    return _state_message(snapshot, places_in(snapshot))
+
+
+def _state_message(snapshot: StateSnapshot, places: Places) -> ThreadState:
     state = ThreadState(
         next=snapshot.next,
-        tasks=[_task_message(task) for task in snapshot.tasks],
-        interrupts=[interrupt_message(interrupt) for interrupt in snapshot.interrupts],
+        tasks=[_task_message(task, places) for task in snapshot.tasks],
+        interrupts=messages_of(snapshot.interrupts, places),
     )
     if ref := checkpoint_ref(snapshot.config):
         state.checkpoint.CopyFrom(ref)
@@ -32,17 +37,17 @@ def state_message(snapshot: StateSnapshot) -> ThreadState:
     return state
 
 
-def _task_message(task: Any) -> StateTask:
+def _task_message(task: Any, places: Places) -> StateTask:
     message = StateTask(
         task_id=task.id,
         node=task.name,
         error=_error_text(task.error),
-        interrupts=[interrupt_message(interrupt) for interrupt in task.interrupts],
+        interrupts=messages_of(task.interrupts, places),
     )
     if task.result is not None:
         message.result.CopyFrom(json_message(task.result))
     if isinstance(task.state, StateSnapshot):
-        message.state.CopyFrom(state_message(task.state))
+        message.state.CopyFrom(_state_message(task.state, places))
         message.checkpoint.CopyFrom(_place(task.state.config))
     elif isinstance(task.state, Mapping):
         message.checkpoint.CopyFrom(_place(task.state))

@@ -24,6 +24,7 @@ from runwire.worker.chunks import checkpoint_ref
 from runwire.worker.events import error_of
 from runwire.worker.fence import StorageUnavailable
 from runwire.worker.graphs import Compiled, Graphs
+from runwire.worker.interrupts import places_in, rows_of
 from runwire.worker.store import RunwireStore
 from runwire.worker.thread_state_requests import ClaimedRequest, RequestRefused, checkpoint_not_found, reading
 
@@ -83,7 +84,7 @@ class Update:
         async with self._graphs.made(self._claimed.graph_id, config, saver, self._store) as graph:
             base = await self._base(graph, config)
             head = await self._write(graph, config)
-            snapshot = await graph.aget_state(self._claimed.config())
+            snapshot = await graph.aget_state(self._claimed.config(), subgraphs=True)
         return await self._end(transaction, base, head, snapshot)
 
     async def _base(self, graph: Compiled, config: Any) -> Any:
@@ -114,7 +115,7 @@ class Update:
         if ended is None or not ended["held"]:
             raise StaleRequest
         await self._check_base(transaction, base)
-        interrupts = [{"id": i.id, "value": i.value, "ns": []} for i in snapshot.interrupts]
+        interrupts = rows_of(snapshot.interrupts, places_in(snapshot))
         await transaction.value(
             SQL["store_values"],
             claimed.tenant,

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from runwire.api.type.v1 import json_pb2 as runwire_dot_api_dot_type_dot_v1_dot_json__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1drunwire/api/type/v1/run.proto\x12\x13runwire.api.type.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1erunwire/api/type/v1/json.proto\"\x92\x05\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tthread_id\x18\x02 \x01(\t\x12\x14\n\x0c\x61ssistant_id\x18\x03 \x01(\t\x12\x19\n\x11\x61ssistant_version\x18\x04 \x01(\x05\x12\x10\n\x08graph_id\x18\x05 \x01(\t\x12.\n\x06status\x18\x06 \x01(\x0e\x32\x1e.runwire.api.type.v1.RunStatus\x12\x31\n\x05\x65rror\x18\x07 \x01(\x0b\x32\x1d.runwire.api.type.v1.RunErrorH\x00\x88\x01\x01\x12+\n\x08metadata\x18\x08 \x01(\x0b\x32\x19.runwire.api.type.v1.Json\x12\x42\n\x12multitask_strategy\x18\t \x01(\x0e\x32&.runwire.api.type.v1.MultitaskStrategy\x12\x10\n\x08\x61ttempts\x18\n \x01(\x05\x12;\n\x10\x63\x61ncel_requested\x18\x0b \x01(\x0e\x32!.runwire.api.type.v1.CancelAction\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x64ue_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\nstart_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x12\x34\n\x0b\x66inish_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x02\x88\x01\x01\x12\x0f\n\x07\x63ron_id\x18\x10 \x01(\tB\x08\n\x06_errorB\r\n\x0b_start_timeB\x0e\n\x0c_finish_time\")\n\x08RunError\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"^\n\tInterrupt\x12\x14\n\x0cinterrupt_id\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.runwire.api.type.v1.Json\x12\x11\n\tnamespace\x18\x03 \x03(\t\"|\n\tRunConfig\x12\x0c\n\x04tags\x18\x01 \x03(\t\x12\x1c\n\x0frecursion_limit\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12/\n\x0c\x63onfigurable\x18\x03 \x01(\x0b\x32\x19.runwire.api.type.v1.JsonB\x12\n\x10_recursion_limit\"=\n\rCheckpointRef\x12\x15\n\rcheckpoint_id\x18\x01 \x01(\t\x12\x15\n\rcheckpoint_ns\x18\x02 \x01(\t\"\x88\x01\n\x07\x43ommand\x12)\n\x06resume\x18\x01 \x01(\x0b\x32\x19.runwire.api.type.v1.Json\x12)\n\x06update\x18\x02 \x01(\x0b\x32\x19.runwire.api.type.v1.Json\x12\'\n\x04goto\x18\x03 \x03(\x0b\x32\x19.runwire.api.type.v1.Goto\">\n\x04Goto\x12\x0c\n\x04node\x18\x01 \x01(\t\x12(\n\x05input\x18\x02 \x01(\x0b\x32\x19.runwire.api.type.v1.Json\"/\n\x0b\x42reakpoints\x12\x11\n\tall_nodes\x18\x01 \x01(\x08\x12\r\n\x05nodes\x18\x02 \x03(\t*\xd3\x01\n\tRunStatus\x12\x1a\n\x16RUN_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12RUN_STATUS_PENDING\x10\x01\x12\x16\n\x12RUN_STATUS_RUNNING\x10\x02\x12\x16\n\x12RUN_STATUS_SUCCESS\x10\x03\x12\x1a\n\x16RUN_STATUS_INTERRUPTED\x10\x04\x12\x14\n\x10RUN_STATUS_ERROR\x10\x05\x12\x16\n\x12RUN_STATUS_TIMEOUT\x10\x06\x12\x18\n\x14RUN_STATUS_CANCELLED\x10\x07*\xb9\x01\n\x11MultitaskStrategy\x12\"\n\x1eMULTITASK_STRATEGY_UNSPECIFIED\x10\x00\x12\x1e\n\x1aMULTITASK_STRATEGY_ENQUEUE\x10\x01\x12\x1d\n\x19MULTITASK_STRATEGY_REJECT\x10\x02\x12 \n\x1cMULTITASK_STRATEGY_INTERRUPT\x10\x03\x12\x1f\n\x1bMULTITASK_STRATEGY_ROLLBACK\x10\x04*f\n\x0c\x43\x61ncelAction\x12\x1d\n\x19\x43\x41NCEL_ACTION_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43\x41NCEL_ACTION_INTERRUPT\x10\x01\x12\x1a\n\x16\x43\x41NCEL_ACTION_ROLLBACK\x10\x02*\xd7\x01\n\nStreamMode\x12\x1b\n\x17STREAM_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12STREAM_MODE_VALUES\x10\x01\x12\x17\n\x13STREAM_MODE_UPDATES\x10\x02\x12\x18\n\x14STREAM_MODE_MESSAGES\x10\x03\x12\x16\n\x12STREAM_MODE_CUSTOM\x10\x04\x12\x15\n\x11STREAM_MODE_TASKS\x10\x05\x12\x1b\n\x17STREAM_MODE_CHECKPOINTS\x10\x06\x12\x15\n\x11STREAM_MODE_DEBUG\x10\x07*h\n\nDurability\x12\x1a\n\x16\x44URABILITY_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44URABILITY_SYNC\x10\x01\x12\x14\n\x10\x44URABILITY_ASYNC\x10\x02\x12\x13\n\x0f\x44URABILITY_EXIT\x10\x03\x42I\n\x13runwire.api.type.v1P\x01Z\x1arunwire/api/type/v1;typev1\xaa\x02\x13Runwire.Api.Type.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1drunwire/api/type/v1/run.proto\x12\x13runwire.api.type.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1erunwire/api/type/v1/json.proto\"\x92\x05\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tthread_id\x18\x02 \x01(\t\x12\x14\n\x0c\x61ssistant_id\x18\x03 \x01(\t\x12\x19\n\x11\x61ssistant_version\x18\x04 \x01(\x05\x12\x10\n\x08graph_id\x18\x05 \x01(\t\x12.\n\x06status\x18\x06 \x01(\x0e\x32\x1e.runwire.api.type.v1.RunStatus\x12\x31\n\x05\x65rror\x18\x07 \x01(\x0b\x32\x1d.runwire.api.type.v1.RunErrorH\x00\x88\x01\x01\x12+\n\x08metadata\x18\x08 \x01(\x0b\x32\x19.runwire.api.type.v1.Json\x12\x42\n\x12multitask_strategy\x18\t \x01(\x0e\x32&.runwire.api.type.v1.MultitaskStrategy\x12\x10\n\x08\x61ttempts\x18\n \x01(\x05\x12;\n\x10\x63\x61ncel_requested\x18\x0b \x01(\x0e\x32!.runwire.api.type.v1.CancelAction\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x64ue_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\nstart_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x12\x34\n\x0b\x66inish_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x02\x88\x01\x01\x12\x0f\n\x07\x63ron_id\x18\x10 \x01(\tB\x08\n\x06_errorB\r\n\x0b_start_timeB\x0e\n\x0c_finish_time\")\n\x08RunError\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x92\x01\n\tInterrupt\x12\x14\n\x0cinterrupt_id\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.runwire.api.type.v1.Json\x12\x11\n\tnamespace\x18\x03 \x03(\t\x12\x32\n\x0fresponse_schema\x18\x04 \x01(\x0b\x32\x19.runwire.api.type.v1.Json\"|\n\tRunConfig\x12\x0c\n\x04tags\x18\x01 \x03(\t\x12\x1c\n\x0frecursion_limit\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12/\n\x0c\x63onfigurable\x18\x03 \x01(\x0b\x32\x19.runwire.api.type.v1.JsonB\x12\n\x10_recursion_limit\"=\n\rCheckpointRef\x12\x15\n\rcheckpoint_id\x18\x01 \x01(\t\x12\x15\n\rcheckpoint_ns\x18\x02 \x01(\t\"\x88\x01\n\x07\x43ommand\x12)\n\x06resume\x18\x01 \x01(\x0b\x32\x19.runwire.api.type.v1.Json\x12)\n\x06update\x18\x02 \x01(\x0b\x32\x19.runwire.api.type.v1.Json\x12\'\n\x04goto\x18\x03 \x03(\x0b\x32\x19.runwire.api.type.v1.Goto\">\n\x04Goto\x12\x0c\n\x04node\x18\x01 \x01(\t\x12(\n\x05input\x18\x02 \x01(\x0b\x32\x19.runwire.api.type.v1.Json\"/\n\x0b\x42reakpoints\x12\x11\n\tall_nodes\x18\x01 \x01(\x08\x12\r\n\x05nodes\x18\x02 \x03(\t*\xd3\x01\n\tRunStatus\x12\x1a\n\x16RUN_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12RUN_STATUS_PENDING\x10\x01\x12\x16\n\x12RUN_STATUS_RUNNING\x10\x02\x12\x16\n\x12RUN_STATUS_SUCCESS\x10\x03\x12\x1a\n\x16RUN_STATUS_INTERRUPTED\x10\x04\x12\x14\n\x10RUN_STATUS_ERROR\x10\x05\x12\x16\n\x12RUN_STATUS_TIMEOUT\x10\x06\x12\x18\n\x14RUN_STATUS_CANCELLED\x10\x07*\xb9\x01\n\x11MultitaskStrategy\x12\"\n\x1eMULTITASK_STRATEGY_UNSPECIFIED\x10\x00\x12\x1e\n\x1aMULTITASK_STRATEGY_ENQUEUE\x10\x01\x12\x1d\n\x19MULTITASK_STRATEGY_REJECT\x10\x02\x12 \n\x1cMULTITASK_STRATEGY_INTERRUPT\x10\x03\x12\x1f\n\x1bMULTITASK_STRATEGY_ROLLBACK\x10\x04*f\n\x0c\x43\x61ncelAction\x12\x1d\n\x19\x43\x41NCEL_ACTION_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43\x41NCEL_ACTION_INTERRUPT\x10\x01\x12\x1a\n\x16\x43\x41NCEL_ACTION_ROLLBACK\x10\x02*\xd7\x01\n\nStreamMode\x12\x1b\n\x17STREAM_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12STREAM_MODE_VALUES\x10\x01\x12\x17\n\x13STREAM_MODE_UPDATES\x10\x02\x12\x18\n\x14STREAM_MODE_MESSAGES\x10\x03\x12\x16\n\x12STREAM_MODE_CUSTOM\x10\x04\x12\x15\n\x11STREAM_MODE_TASKS\x10\x05\x12\x1b\n\x17STREAM_MODE_CHECKPOINTS\x10\x06\x12\x15\n\x11STREAM_MODE_DEBUG\x10\x07*h\n\nDurability\x12\x1a\n\x16\x44URABILITY_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44URABILITY_SYNC\x10\x01\x12\x14\n\x10\x44URABILITY_ASYNC\x10\x02\x12\x13\n\x0f\x44URABILITY_EXIT\x10\x03\x42I\n\x13runwire.api.type.v1P\x01Z\x1arunwire/api/type/v1;typev1\xaa\x02\x13Runwire.Api.Type.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,30 +34,30 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'runwire.api.type.v1.run_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\023runwire.api.type.v1P\001Z\032runwire/api/type/v1;typev1\252\002\023Runwire.Api.Type.V1'
-  _globals['_RUNSTATUS']._serialized_start=1361
-  _globals['_RUNSTATUS']._serialized_end=1572
-  _globals['_MULTITASKSTRATEGY']._serialized_start=1575
-  _globals['_MULTITASKSTRATEGY']._serialized_end=1760
-  _globals['_CANCELACTION']._serialized_start=1762
-  _globals['_CANCELACTION']._serialized_end=1864
-  _globals['_STREAMMODE']._serialized_start=1867
-  _globals['_STREAMMODE']._serialized_end=2082
-  _globals['_DURABILITY']._serialized_start=2084
-  _globals['_DURABILITY']._serialized_end=2188
+  _globals['_RUNSTATUS']._serialized_start=1414
+  _globals['_RUNSTATUS']._serialized_end=1625
+  _globals['_MULTITASKSTRATEGY']._serialized_start=1628
+  _globals['_MULTITASKSTRATEGY']._serialized_end=1813
+  _globals['_CANCELACTION']._serialized_start=1815
+  _globals['_CANCELACTION']._serialized_end=1917
+  _globals['_STREAMMODE']._serialized_start=1920
+  _globals['_STREAMMODE']._serialized_end=2135
+  _globals['_DURABILITY']._serialized_start=2137
+  _globals['_DURABILITY']._serialized_end=2241
   _globals['_RUN']._serialized_start=120
   _globals['_RUN']._serialized_end=778
   _globals['_RUNERROR']._serialized_start=780
   _globals['_RUNERROR']._serialized_end=821
-  _globals['_INTERRUPT']._serialized_start=823
-  _globals['_INTERRUPT']._serialized_end=917
-  _globals['_RUNCONFIG']._serialized_start=919
-  _globals['_RUNCONFIG']._serialized_end=1043
-  _globals['_CHECKPOINTREF']._serialized_start=1045
-  _globals['_CHECKPOINTREF']._serialized_end=1106
-  _globals['_COMMAND']._serialized_start=1109
-  _globals['_COMMAND']._serialized_end=1245
-  _globals['_GOTO']._serialized_start=1247
-  _globals['_GOTO']._serialized_end=1309
-  _globals['_BREAKPOINTS']._serialized_start=1311
-  _globals['_BREAKPOINTS']._serialized_end=1358
+  _globals['_INTERRUPT']._serialized_start=824
+  _globals['_INTERRUPT']._serialized_end=970
+  _globals['_RUNCONFIG']._serialized_start=972
+  _globals['_RUNCONFIG']._serialized_end=1096
+  _globals['_CHECKPOINTREF']._serialized_start=1098
+  _globals['_CHECKPOINTREF']._serialized_end=1159
+  _globals['_COMMAND']._serialized_start=1162
+  _globals['_COMMAND']._serialized_end=1298
+  _globals['_GOTO']._serialized_start=1300
+  _globals['_GOTO']._serialized_end=1362
+  _globals['_BREAKPOINTS']._serialized_start=1364
+  _globals['_BREAKPOINTS']._serialized_end=1411
 # @@protoc_insertion_point(module_scope)

@@ -127,14 +127,16 @@ class RunError(_message.Message):
     def __init__(self, type: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class Interrupt(_message.Message):
-    __slots__ = ("interrupt_id", "value", "namespace")
+    __slots__ = ("interrupt_id", "value", "namespace", "response_schema")
     INTERRUPT_ID_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_SCHEMA_FIELD_NUMBER: _ClassVar[int]
     interrupt_id: str
     value: _json_pb2.Json
     namespace: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, interrupt_id: _Optional[str] = ..., value: _Optional[_Union[_json_pb2.Json, _Mapping]] = ..., namespace: _Optional[_Iterable[str]] = ...) -> None: ...
+    response_schema: _json_pb2.Json
+    def __init__(self, interrupt_id: _Optional[str] = ..., value: _Optional[_Union[_json_pb2.Json, _Mapping]] = ..., namespace: _Optional[_Iterable[str]] = ..., response_schema: _Optional[_Union[_json_pb2.Json, _Mapping]] = ...) -> None: ...
 
 class RunConfig(_message.Message):
     __slots__ = ("tags", "recursion_limit", "configurable")
