@@ -202,6 +202,22 @@ class EventsExpired(Refusal):
     code, reason = grpc.StatusCode.OUT_OF_RANGE, "EVENTS_EXPIRED"
 
 
+class QuotaExceeded(Refusal):
+    """The limit {limit} of the caller's tenant is reached; try again later."""
+
+    code, reason = grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"
+
+    def __init__(self, limit: str, retry_after: timedelta) -> None:
+        super().__init__(limit=limit)
+        self._delay = retry_after
+
+    def details(self) -> list[Message]:
+        """When to try again."""
+        delay = Duration()
+        delay.FromTimedelta(self._delay)
+        return [RetryInfo(retry_delay=delay)]
+
+
 class DatabaseUnavailable(Refusal):
     """The database can't be reached; try again."""
 

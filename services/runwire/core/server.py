@@ -16,6 +16,8 @@ from runwire.core.access.exposure import check_exposure
 from runwire.core.access.interceptor import Access
 from runwire.core.access.project import check_project
 from runwire.core.interceptors import Refusals
+from runwire.core.limits import TenantLimits
+from runwire.core.quotas import Quotas
 from runwire.core.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -49,7 +51,8 @@ async def serving(
     checks = health.aio.HealthServicer()
     async with authentication(settings) as known:
         refusals = Refusals(settings.call_timeout.total_seconds(), patient)
-        server = _server(settings, [Access(known), refusals, *inner])
+        quotas = Quotas(TenantLimits.of_settings(settings), patient)
+        server = _server(settings, [Access(known), quotas, refusals, *inner])
         for _, register in services:
             register(server)
         health_pb2_grpc.add_HealthServicer_to_server(checks, server)

@@ -80,6 +80,7 @@ class Settings(BaseSettings):
     jwt_scopes_claim: str = Field(
         default="scope", description="A list, or a text with spaces. Empty: every token may do everything."
     )
+    limits_file: str = Field(default="", description="TOML: what each tenant may have at most.")
     allow_anonymous: bool = Field(
         default=False, description="Listening beyond loopback without any authentication is refused otherwise."
     )

@@ -22,6 +22,7 @@ from runwire.api.dispatch.v1 import (
 from runwire.core import lifetime, postgres
 from runwire.core.bus import Bus
 from runwire.core.expiry import Expiry, InvalidExpiry
+from runwire.core.limits import TenantLimits
 from runwire.core.newcomers import Newcomers
 from runwire.core.server import Register, serving
 from runwire.core.settings import Settings
@@ -40,21 +41,21 @@ from runwire.dispatch.workers_servicer import WorkersServicer
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[int]:
-    """Dispatch serves until the block ends; the value is its port. Raises InvalidExpiry."""
-    expiry = Expiry.read(settings.graphs).threads
+    """Dispatch serves until the block ends; the value is its port. Raises InvalidExpiry, AccessError."""
+    expiry, limits = Expiry.read(settings.graphs).threads, TenantLimits.of_settings(settings)
     private_webhooks = settings.webhook_private_addresses
     async with (
         postgres.connect(settings, "dispatch") as pool,
         Bus(settings) as bus,
         bus.subscriptions() as subscriptions,
         Hints(bus) as hints,
-        clockwork.turning(pool, bus, settings, expiry),
+        clockwork.turning(pool, bus, settings, expiry, limits),
         webhooks.delivering(pool, settings),
         serving(
             settings,
             settings.dispatch_port,
             services(
-                RunsServicer(Runs(pool, hints, expiry), Deliveries(pool), private_webhooks),
+                RunsServicer(Runs(pool, hints, expiry, limits), Deliveries(pool), private_webhooks),
                 ThreadStateServicer(ThreadStates(pool, bus, subscriptions, hints, settings.poll_interval)),
                 CronsServicer(Crons(pool, expiry), private_webhooks),
                 WorkersServicer(Workers(pool)),

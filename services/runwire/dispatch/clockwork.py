@@ -14,6 +14,7 @@ from datetime import timedelta
 from runwire.core import sql
 from runwire.core.bus import Bus
 from runwire.core.expiry import FOR_EVER, ThreadExpiry
+from runwire.core.limits import NO_LIMITS, TenantLimits
 from runwire.core.postgres import Pool
 from runwire.core.repeating import repeating
 from runwire.core.settings import Settings
@@ -33,7 +34,9 @@ _DUE_INTERVAL = timedelta(seconds=0.5)
 
 
 @asynccontextmanager
-async def turning(pool: Pool, bus: Bus, settings: Settings, expiry: ThreadExpiry = FOR_EVER) -> AsyncIterator[None]:
+async def turning(
+    pool: Pool, bus: Bus, settings: Settings, expiry: ThreadExpiry = FOR_EVER, limits: TenantLimits = NO_LIMITS
+) -> AsyncIterator[None]:
     """The clockwork turns until the block ends."""
     work = Clockwork(pool, bus, settings)
     async with Hints(bus) as hints:
@@ -42,7 +45,7 @@ async def turning(pool: Pool, bus: Bus, settings: Settings, expiry: ThreadExpiry
             (settings.sweep_interval, work.tend_questions),
             (settings.sweep_interval, work.wake_late_runs),
             (_DUE_INTERVAL, work.wake_due_runs),
-            (min(settings.sweep_interval, _TICK_INTERVAL), CronTicks(pool, bus, hints, expiry).tick_crons),
+            (min(settings.sweep_interval, _TICK_INTERVAL), CronTicks(pool, bus, hints, expiry, limits).tick_crons),
             (_EXPIRY_INTERVAL, work.expire_events),
         )
         async with repeating(settings.postgres_timeout, *steps):

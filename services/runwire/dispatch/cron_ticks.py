@@ -4,7 +4,8 @@ A crash before the commit leaves the tick due, one after it leaves nothing to do
 cron and its tick, so that there can't be two. A tick gets no run if
 
 - another one has passed since and it is late: all of them together create one run,
-- the run is refused: the thread is busy and the strategy is REJECT, or the assistant is gone.
+- the run is refused: the thread is busy and the strategy is REJECT, the assistant is gone, or the tenant has as many
+  open runs as it may have.
 
 Such ticks are counted in `missed_ticks`. So there are as many runs and missed ticks as ticks.
 """
@@ -26,6 +27,7 @@ from runwire.core import postgres, sql
 from runwire.core.bus import Bus
 from runwire.core.errors import Refusal, ThreadBusy
 from runwire.core.expiry import FOR_EVER, ThreadExpiry
+from runwire.core.limits import NO_LIMITS, TenantLimits
 from runwire.core.postgres import Pool
 from runwire.dispatch import run_requests
 from runwire.dispatch.crons import Connection, timing_of
@@ -53,11 +55,19 @@ def run_id_of(tenant: str, cron_id: str, tick: datetime) -> UUID:
 class CronTicks:
     """Creates the runs of crons that are due."""
 
-    def __init__(self, pool: Pool, bus: Bus, hints: Hints, expiry: ThreadExpiry = FOR_EVER) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        bus: Bus,
+        hints: Hints,
+        expiry: ThreadExpiry = FOR_EVER,
+        limits: TenantLimits = NO_LIMITS,
+    ) -> None:
         self._pool = pool
         self._bus = bus
         self._hints = hints
         self._expiry = expiry
+        self._limits = limits
 
     async def tick_crons(self) -> bool:
         """Takes each due cron once. True: there may be more."""
@@ -79,7 +89,7 @@ class CronTicks:
                         return None
                     place = (row["next_tick_at"], row["tenant"], row["cron_id"])
                     # With a connection in place of the pool, what is created is part of its transaction.
-                    await _tick(connection, row, Runs(connection, hints, self._expiry))
+                    await _tick(connection, row, Runs(connection, hints, self._expiry, self._limits))
         except Exception as error:
             # One cron that can't tick does not hold up the others.
             if place is None or postgres.is_transient(error):
@@ -99,7 +109,7 @@ async def _tick(connection: Connection, row: asyncpg.Record, runs: Runs) -> None
     else:
         advance = timing.advance(tick, row["now"])
     run_id = run_id_of(tenant, cron_id, tick)
-    created = await _create_run(runs, row, run_id)
+    created = await _create_run(connection, runs, row, run_id)
     missed = advance.missed + (0 if created else 1)
     if advance.missed:
         _log.warning(
@@ -109,14 +119,16 @@ async def _tick(connection: Connection, row: asyncpg.Record, runs: Runs) -> None
     await connection.execute(_SQL["advance"], tenant, cron_id, advance.next_tick, missed, run_id)
 
 
-async def _create_run(runs: Runs, row: asyncpg.Record, run_id: UUID) -> bool:
+async def _create_run(connection: Connection, runs: Runs, row: asyncpg.Record, run_id: UUID) -> bool:
     """Whether the tick has its run."""
     request = CreateRunRequest.FromString(row["request"])
     request.run_id = str(run_id)
     try:
         # Where its webhook may go was judged when the cron was stored, and is again at each call.
         order = run_requests.check(request, private_webhooks=True)
-        await runs.create(row["tenant"], order)
+        # What a limit undoes is undone to here.
+        async with connection.transaction():
+            await runs.create(row["tenant"], order)
     except Refusal as refusal:
         _log.log(
             logging.INFO if isinstance(refusal, ThreadBusy) else logging.WARNING,

@@ -15,6 +15,7 @@ from runwire.core import sql
 from runwire.core.errors import RunNotFinished, RunNotFound
 from runwire.core.expiry import FOR_EVER, ThreadExpiry
 from runwire.core.ids import RunKey
+from runwire.core.limits import NO_LIMITS, TenantLimits
 from runwire.core.postgres import Pool, persistently
 from runwire.core.run_message import RUN_COLUMNS, STATUSES
 from runwire.dispatch.hints import Hints
@@ -32,10 +33,12 @@ _WORDS = {number: word for word, number in STATUSES.items()}
 class Runs:
     """Creates, finds, cancels and deletes runs, and tells Redis what follows from it."""
 
-    def __init__(self, pool: Pool, hints: Hints, expiry: ThreadExpiry = FOR_EVER) -> None:
+    def __init__(
+        self, pool: Pool, hints: Hints, expiry: ThreadExpiry = FOR_EVER, limits: TenantLimits = NO_LIMITS
+    ) -> None:
         self._pool = pool
         self._hints = hints
-        self._creation = RunCreation(pool, hints, expiry)
+        self._creation = RunCreation(pool, hints, expiry, limits)
 
     async def create(self, tenant: str, order: RunOrder) -> asyncpg.Record:
         """The run's row. Safe to repeat: the run's id makes it the same run."""

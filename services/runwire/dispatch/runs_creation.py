@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -11,9 +12,18 @@ import asyncpg
 from runwire.api.dispatch.v1 import runs_pb2
 from runwire.api.type.v1 import run_pb2
 from runwire.core import sql
-from runwire.core.errors import AssistantNotFound, CheckpointNotFound, IdReused, Refusal, ThreadBusy, ThreadNotFound
+from runwire.core.errors import (
+    AssistantNotFound,
+    CheckpointNotFound,
+    IdReused,
+    QuotaExceeded,
+    Refusal,
+    ThreadBusy,
+    ThreadNotFound,
+)
 from runwire.core.expiry import FOR_EVER, ThreadExpiry
 from runwire.core.ids import RunKey
+from runwire.core.limits import NO_LIMITS, TenantLimits
 from runwire.core.postgres import Pool, persistently
 from runwire.core.run_message import RUN_COLUMNS, run_message
 from runwire.dispatch.assistants import Assistant, Assistants
@@ -25,6 +35,7 @@ _SQL = {
 }
 _RETRY_SECONDS = 2.0
 _ASSISTANT_TRIES = 5
+_OPEN_RUNS_RETRY = timedelta(seconds=1)
 
 
 class _AssistantChanged(Exception):
@@ -32,17 +43,21 @@ class _AssistantChanged(Exception):
 
 
 class RunCreation:
-    """Stores runs. `expiry` is for the threads that it makes."""
+    """Stores runs. `expiry` is for the threads that it makes, `limits` bound the open runs of each tenant."""
 
-    def __init__(self, pool: Pool, hints: Hints, expiry: ThreadExpiry = FOR_EVER) -> None:
+    def __init__(
+        self, pool: Pool, hints: Hints, expiry: ThreadExpiry = FOR_EVER, limits: TenantLimits = NO_LIMITS
+    ) -> None:
         self._pool = pool
         self._hints = hints
         self._life = expiry.life
+        self._limits = limits
         self._assistants = Assistants(pool)
 
     async def one(self, tenant: str, order: RunOrder) -> asyncpg.Record:
         """The run's row. Safe to repeat: the run's id makes it the same run."""
-        row = await persistently(_RETRY_SECONDS, self._one, tenant, order)
+        with _counting():
+            row = await persistently(_RETRY_SECONDS, self._one, tenant, order)
         self._tell(tenant, order, row)
         return row
 
@@ -51,18 +66,19 @@ class RunCreation:
 
         A Refusal's metadata has the `index` of the order that it is about.
         """
-        rows = await persistently(_RETRY_SECONDS, self._all, tenant, orders)
+        with _counting():
+            rows = await persistently(_RETRY_SECONDS, self._all, tenant, orders)
         for order, row in zip(orders, rows, strict=True):
             self._tell(tenant, order, row)
         return _messages(rows)
 
     async def _one(self, tenant: str, order: RunOrder) -> asyncpg.Record:
-        name = order.request.assistant_id
+        name, limit = order.request.assistant_id, self._limits.of(tenant).open_runs
         for _ in range(_ASSISTANT_TRIES):
             assistant = await self._assistants.find(tenant, name)
             if assistant is None:
                 break
-            row = await self._pool.fetchrow(_SQL["create"], *_values(tenant, order, assistant), *self._life)
+            row = await self._pool.fetchrow(_SQL["create"], *_values(tenant, order, assistant), *self._life, limit)
             if row["outcome"] != "assistant_changed":
                 return _created(row, order)
             self._assistants.forget(tenant, name)
@@ -91,8 +107,10 @@ class RunCreation:
     ) -> list[asyncpg.Record]:
         # Whoever locks several threads does it in this order; runs of one thread stay in the caller's.
         sequence = sorted(range(len(orders)), key=lambda number: (orders[number].thread_id or "").encode())
+        # All of them are counted together, at the end.
         values = [
-            (*_values(tenant, orders[n], assistants[orders[n].request.assistant_id]), *self._life) for n in sequence
+            (*_values(tenant, orders[n], assistants[orders[n].request.assistant_id]), *self._life, None)
+            for n in sequence
         ]
         async with self._pool.acquire() as connection, connection.transaction():
             rows = dict(zip(sequence, await connection.fetchmany(_SQL["create"], values), strict=True))
@@ -101,6 +119,9 @@ class RunCreation:
                     raise _AssistantChanged
                 with _naming(number):
                     _created(rows[number], order)
+            limit = self._limits.of(tenant).open_runs
+            if limit is not None and any(row["outcome"] == "created" for row in rows.values()):
+                await connection.execute(_SQL["check_open_runs"], tenant, limit)
         return [rows[number] for number in range(len(orders))]
 
     async def _created_before(self, tenant: str, order: RunOrder) -> asyncpg.Record:
@@ -125,6 +146,15 @@ class RunCreation:
             stopping = RunKey(tenant, row["stopping_run_id"])
             self._hints.cancel(stopping, row["stopping_worker_id"], row["stopping_action"])
         self._hints.of_thread(tenant, order.thread_id, order.run_id)
+
+
+@contextmanager
+def _counting() -> Iterator[None]:
+    """What the database says when the tenant would have too many open runs, as a refusal."""
+    try:
+        yield
+    except asyncpg.ConfigurationLimitExceededError:
+        raise QuotaExceeded("open_runs", _OPEN_RUNS_RETRY) from None
 
 
 @contextmanager

@@ -50,7 +50,7 @@ class RunsServiceStub:
     requests, and a strategy that rejects or cancels sees those before it: they come back CANCELLED then.
 
     Fields are named by their index, for example "requests[3].input", and so is the run that is refused: ErrorInfo's
-    metadata has its `index`.
+    metadata has its `index`. QUOTA_EXCEEDED is about all of them.
 
     Errors: as CreateRun.
     """
@@ -111,7 +111,7 @@ class RunsServiceAsyncStub(RunsServiceStub):
     requests, and a strategy that rejects or cancels sees those before it: they come back CANCELLED then.
 
     Fields are named by their index, for example "requests[3].input", and so is the run that is refused: ErrorInfo's
-    metadata has its `index`.
+    metadata has its `index`. QUOTA_EXCEEDED is about all of them.
 
     Errors: as CreateRun.
     """
@@ -179,7 +179,7 @@ class RunsServiceServicer:
         requests, and a strategy that rejects or cancels sees those before it: they come back CANCELLED then.
 
         Fields are named by their index, for example "requests[3].input", and so is the run that is refused: ErrorInfo's
-        metadata has its `index`.
+        metadata has its `index`. QUOTA_EXCEEDED is about all of them.
 
         Errors: as CreateRun.
         """

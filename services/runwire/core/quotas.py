@@ -1,0 +1,116 @@
+"""Refuses calls of a tenant that makes too many. What is counted here is counted by each process for itself."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import grpc
+
+from runwire.core.errors import QuotaExceeded
+from runwire.core.identity import tenant_of
+from runwire.core.interceptors import abort
+from runwire.core.limits import TenantLimits
+
+Handler = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Any]
+
+_STREAM_RETRY = timedelta(seconds=1)
+_MOMENT = 0.001
+
+
+@dataclass(slots=True)
+class Bucket:
+    """Fills with `rate` a second, up to one second's worth. Who finds something in it may take more than there is."""
+
+    level: float
+    filled_at: float
+
+    def take(self, amount: float, rate: float, now: float) -> float:
+        """0, or the seconds until there is something again."""
+        self.level = min(rate, self.level + (now - self.filled_at) * rate)
+        self.filled_at = now
+        if self.level <= 0:
+            return -self.level / rate + _MOMENT
+        self.level -= amount
+        return 0
+
+
+class Quotas(grpc.aio.ServerInterceptor):
+    """Stands between Access, which says who calls, and everything that works for the caller."""
+
+    def __init__(self, limits: TenantLimits, patient: Collection[str] = ()) -> None:
+        """Calls of `patient` methods stay open as streams do, and count as such."""
+        self._limits = limits
+        self._patient = patient
+        self._buckets: dict[tuple[str, str], Bucket] = {}
+        self._streams: Counter[str] = Counter()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Wraps the handlers of our methods, which take bytes here."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or not method.startswith("/runwire."):
+            return handler
+        codecs = handler.request_deserializer, handler.response_serializer
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(self._stream(handler.unary_stream), *codecs)
+        made = self._unary(handler.unary_unary, stays_open=method in self._patient)
+        return grpc.unary_unary_rpc_method_handler(made, *codecs)
+
+    def _unary(self, inner: Handler, *, stays_open: bool) -> Handler:
+        async def call(request: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            try:
+                with self._admitted(tenant_of(context), len(request), stays_open=stays_open):
+                    return await inner(request, context)
+            except QuotaExceeded as refusal:
+                await abort(context, refusal)
+
+        return call
+
+    def _stream(self, inner: Handler) -> Handler:
+        async def call(request: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+            try:
+                with self._admitted(tenant_of(context), len(request), stays_open=True):
+                    async for answer in inner(request, context):
+                        yield answer
+            except QuotaExceeded as refusal:
+                await abort(context, refusal)
+
+        return call
+
+    @contextmanager
+    def _admitted(self, tenant: str, size: int, *, stays_open: bool) -> Iterator[None]:
+        limits = self._limits.of(tenant)
+        if stays_open and limits.open_streams is not None and self._streams[tenant] >= limits.open_streams:
+            raise QuotaExceeded("open_streams", _STREAM_RETRY)
+        self._take(tenant, "requests_per_second", 1, limits.requests_per_second)
+        self._take(tenant, "bytes_per_second", size, limits.bytes_per_second)
+        if not stays_open:
+            yield
+            return
+        self._streams[tenant] += 1
+        try:
+            yield
+        finally:
+            self._streams[tenant] -= 1
+            if not self._streams[tenant]:
+                del self._streams[tenant]
+
+    def _take(self, tenant: str, limit: str, amount: float, rate: float | None) -> None:
+        if rate is None:
+            return
+        now = time.monotonic()
+        bucket = self._buckets.get((tenant, limit))
+        if bucket is None:
+            bucket = self._buckets[tenant, limit] = Bucket(rate, now)
+        if wait := bucket.take(amount, rate, now):
+            raise QuotaExceeded(limit, timedelta(seconds=wait))
