@@ -398,3 +398,28 @@ jump = (
     .add_edge(START, "jump")
     .compile()
 )
+
+
+class HesitantState(TypedDict, total=False):
+    """How long the way on is thought about."""
+
+    visited: Annotated[list[str], operator.add]
+    journal: str
+    delay: float
+
+
+async def _hesitate(state: HesitantState) -> str:
+    _note(state, "hesitates")
+    await asyncio.sleep(state.get("delay", 0))
+    return "there"
+
+
+# Its node has put out its part when the way on is still being thought about.
+hesitant = (
+    StateGraph(HesitantState)
+    .add_node("here", _visit("here"))
+    .add_node("there", _visit("there"))
+    .add_edge(START, "here")
+    .add_conditional_edges("here", _hesitate, ["there"])
+    .compile()
+)

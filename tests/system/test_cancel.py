@@ -44,6 +44,17 @@ async def _noted(journal: Path, line: str) -> bool:
     return line in journal.read_text().splitlines()
 
 
+async def test_a_thread_goes_on_behind_a_node_that_was_cancelled_before_it_said_where(
+    platform: Platform, journal: Path
+) -> None:
+    thread = new_thread()
+    run = await platform.create("hesitant", {"delay": 2.0, "journal": str(journal)}, thread=thread, modes=["custom"])
+    await until(lambda: _noted(journal, "hesitates"))
+    await platform.cancel(run.run_id)
+    assert status(await platform.finish(run.run_id)) == "cancelled"
+    assert output(await platform.run("hesitant", thread=thread))["visited"] == ["here", "there"]
+
+
 async def test_a_cancelled_run_keeps_what_it_has_done(platform: Platform) -> None:
     thread = new_thread()
     run = await platform.create("slow", {"delay": 60}, thread=thread, modes=["updates"])

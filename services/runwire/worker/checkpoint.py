@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from langgraph.checkpoint.base import (
     get_checkpoint_id,
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
+from langgraph.checkpoint.serde.types import ERROR, INTERRUPT, RESUME
 
 from runwire.core.checkpoint_threads import ThreadKeys
 from runwire.core.ids import DEFAULT_TENANT
@@ -93,6 +95,7 @@ class RunwireSaver(BaseCheckpointSaver[str]):
     ) -> None:
         """Store what a task wrote on top of a checkpoint."""
         at = config["configurable"]
+        writes = _without_halves(writes)
         await self._write(
             SQL["put_writes"],
             self._keys.stored(at["thread_id"]),
@@ -227,3 +230,14 @@ class RunwireSaver(BaseCheckpointSaver[str]):
 
     def _decode(self, row: Any) -> CheckpointTuple:
         return decode_checkpoint(self.serde, self._keys, row, self.get_next_version(None, None))
+
+
+def _without_halves(writes: Sequence[tuple[str, Any]]) -> Sequence[tuple[str, Any]]:
+    """Of a task that was cancelled, nothing that it put out.
+
+    It may have been about to write more, such as where the graph goes next; but LangGraph takes a task that has put out
+    anything for done, and a run that is gone on with would end there.
+    """
+    if any(channel == ERROR and isinstance(value, asyncio.CancelledError) for channel, value in writes):
+        return [write for write in writes if write[0] in (ERROR, INTERRUPT, RESUME)]
+    return writes
