@@ -77,8 +77,13 @@ class _PromptPool(asyncpg.Pool):  # type: ignore[misc]
 
     async def release(self, connection: Any, *, timeout: float | None = None) -> None:
         """Gives a connection back, or closes it."""
+        giving = asyncio.ensure_future(
+            super().release(connection, timeout=_RELEASE_SECONDS if timeout is None else timeout)
+        )
+        # Whoever is cancelled here does not hear of what becomes of it, and need not.
+        giving.add_done_callback(lambda done: done.cancelled() or done.exception())
         with suppress(TimeoutError):
-            await super().release(connection, timeout=_RELEASE_SECONDS if timeout is None else timeout)
+            await asyncio.shield(giving)
 
 
 @asynccontextmanager
