@@ -6,11 +6,13 @@ import argparse
 import random
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from runwire.core.lifetime import runner
-from tests.faults import faults, stories
+from tests.faults import faults, record, scenarios, stories
 from tests.faults.campaign import Options, Outcome, run
+from tests.faults.checker import Violation
 
 _SHOWN = 20
 
@@ -18,6 +20,9 @@ _SHOWN = 20
 def main() -> int:
     """Reads the arguments, runs, and tells."""
     arguments = _arguments()
+    folder = Path(arguments.folder or tempfile.mkdtemp(prefix="runwire-faults-"))
+    if arguments.scenario:
+        return _scenario(arguments.scenario, arguments.seed, folder, kept=arguments.record)
     options = Options(
         seed=arguments.seed,
         seconds=arguments.seconds or arguments.minutes * 60,
@@ -27,12 +32,28 @@ def main() -> int:
         kinds=arguments.faults or tuple(faults.KINDS),
         stories=arguments.stories or tuple(stories.ALL),
     )
-    folder = Path(arguments.folder or tempfile.mkdtemp(prefix="runwire-faults-"))
     print(f"faults: seed {options.seed}, {options.seconds:g} s, in {folder}", flush=True)
     with runner() as loop:
         outcome = loop.run(run(options, folder))
     _tell(outcome)
+    if arguments.record:
+        print(f"recorded in {record.keep(record.of_campaign(outcome))}")
     return 1 if outcome.violations or outcome.mistakes else 0
+
+
+def _scenario(name: str, seed: int, folder: Path, *, kept: bool) -> int:
+    print(f"scenario {name}: seed {seed}, in {folder}", flush=True)
+    with runner() as loop:
+        result = loop.run(scenarios.ALL[name](seed, folder))
+    for figure, value in result.figures.items():
+        print(f"{figure}: {value}")
+    _tell_violations(result.violations)
+    for miss in result.misses:
+        print(f"missed: {miss}")
+    print(f"{len(result.violations)} violations, {len(result.misses)} misses")
+    if kept:
+        print(f"recorded in {record.keep(record.of_scenario(name, seed, result.figures, len(result.violations)))}")
+    return 1 if result.violations or result.misses else 0
 
 
 def _arguments() -> argparse.Namespace:
@@ -45,6 +66,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--followers", type=int, default=50)
     parser.add_argument("--faults", nargs="*", choices=list(faults.KINDS), metavar="KIND", help="only these kinds")
     parser.add_argument("--stories", nargs="*", choices=list(stories.ALL), metavar="STORY", help="only these stories")
+    parser.add_argument("--scenario", choices=list(scenarios.ALL), help="one question instead of a campaign")
+    parser.add_argument("--record", action="store_true", help="keep the figures in docs/reliability")
     parser.add_argument("--folder", help="where to leave history, journal and logs")
     return parser.parse_args()
 
@@ -56,15 +79,19 @@ def _tell(outcome: Outcome) -> None:
     print(f"processes: {evidence.figures}")
     for mistake in outcome.mistakes:
         print(f"mistake: {mistake}")
-    for violation in outcome.violations[:_SHOWN]:
-        print(f"\nVIOLATION of {violation.invariant}: {violation.text}")
-        for line in violation.excerpt:
-            print(f"    {line}")
+    _tell_violations(outcome.violations)
     names = sorted({violation.invariant for violation in outcome.violations})
     print(f"\n{len(outcome.violations)} violations {names}, {len(outcome.mistakes)} mistakes, in {outcome.folder}")
     if outcome.violations or outcome.mistakes:
         options = outcome.options
         print(f"again: ./buildout.sh faults --seed {options.seed} --seconds {options.seconds:g}")
+
+
+def _tell_violations(violations: Sequence[Violation]) -> None:
+    for violation in violations[:_SHOWN]:
+        print(f"\nVIOLATION of {violation.invariant}: {violation.text}")
+        for line in violation.excerpt:
+            print(f"    {line}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from tests.faults.journal import read as read_journal
 from tests.faults.load import Load, Running
 from tests.faults.logs import logged_errors
 from tests.faults.reading import Reading
-from tests.faults.rig import Member, Rig, rigged
+from tests.faults.rig import SERVICES, WORKERS, Member, Rig, rigged
 
 _HEAL_SECONDS = 30.0
 _REST_SECONDS = 120.0
@@ -38,12 +38,19 @@ class Options:
     seed: int
     seconds: float
     pace: float = 4.0
-    most: int = 60
+    most: int = 100
     pause: float = 2.5
     followers: int = 50
     kinds: Sequence[str] = tuple(faults.KINDS)
     stories: Sequence[str] = tuple(stories.ALL)
     warm_up: float = 8.0
+    members: Sequence[str] = (*WORKERS, *SERVICES)
+    joins: int = 0
+    """End when running runs have been joined this often, where that is sooner."""
+    share: float = 0.8
+    """Of followers who join a run that runs."""
+    attention: int = 40
+    """Events that a restless follower reads at most before it leaves."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,7 +70,7 @@ class Outcome:
 async def run(options: Options, folder: Path) -> Outcome:
     """The whole campaign. What it wrote down stays in `folder`."""
     outcome = Outcome(options=options, folder=folder)
-    async with rigged(folder) as rig:
+    async with rigged(folder, options.members) as rig:
         campaign = Campaign(rig, options, outcome)
         await campaign.run()
     return outcome
@@ -115,13 +122,22 @@ class Campaign:
         load = Load(
             calls, random.Random(rng.getrandbits(64)), self._running, {n: stories.ALL[n] for n in options.stories}
         )
-        followers = Followers(calls, random.Random(rng.getrandbits(64)), self._running)
+        followers = Followers(
+            calls,
+            random.Random(rng.getrandbits(64)),
+            self._running,
+            share=options.share,
+            attention=options.attention,
+        )
         breaker = faults.Breaker(self._rig, self._history, random.Random(rng.getrandbits(64)), kinds)
         async with asyncio.TaskGroup() as group:
             group.create_task(load.play(options.pace, options.most, stop))
             following = group.create_task(followers.follow(options.followers, stop))
             group.create_task(breaker.run(options.pause, stop))
-            await asyncio.sleep(seconds)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    while not options.joins or followers.joins_of_running < options.joins:
+                        await asyncio.sleep(0.1)
             stop.set()
             self._rig.calm()
             late = await load.drained(_HEAL_SECONDS + _REST_SECONDS)
@@ -132,7 +148,12 @@ class Campaign:
         outcome = self._outcome
         outcome.mistakes += [*breaker.broken, *load.errors, *(f"the story {name} did not end" for name in late)]
         outcome.faults = dict(breaker.count)
-        outcome.figures |= {"joins": followers.joins, "events read": followers.events, "stories": load.stories_played}
+        outcome.figures |= {
+            "joins": followers.joins,
+            "joins of running runs": followers.joins_of_running,
+            "events read": followers.events,
+            "stories": load.stories_played,
+        }
 
     async def _rest(self) -> None:
         """Waits until no run is waiting or running."""

@@ -18,13 +18,18 @@ _PATIENCE_SECONDS = 150.0
 
 
 class Followers:
-    """A crowd of them."""
+    """A crowd of them. `share` of them join runs that run; the shorter their `attention`, the sooner they leave."""
 
-    def __init__(self, calls: Calls, rng: random.Random, running: Running) -> None:
+    def __init__(
+        self, calls: Calls, rng: random.Random, running: Running, *, share: float = 0.8, attention: int = 40
+    ) -> None:
         self._calls = calls
         self._rng = rng
         self._running = running
+        self._share = share
+        self._attention = attention
         self.joins = 0
+        self.joins_of_running = 0
         self.events = 0
 
     async def follow(self, count: int, stop: asyncio.Event) -> None:
@@ -35,12 +40,9 @@ class Followers:
 
     async def _one(self, rng: random.Random, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            if not self._running.run_ids:
-                await asyncio.wait([asyncio.ensure_future(stop.wait())], timeout=0.2)
-                continue
-            # The newest runs are those that run.
-            recent = self._running.run_ids[-60:] if rng.random() < 0.8 else self._running.run_ids
-            await self.read(Reading(rng.choice(recent)), rng, stop)
+            run_id = self._running.choose(rng, self._share)
+            if run_id is not None:
+                await self.read(Reading(run_id), rng, stop)
             await asyncio.sleep(rng.uniform(0, 0.3))
 
     async def read(self, reading: Reading, rng: random.Random, stop: asyncio.Event, *, restless: bool = True) -> None:
@@ -65,11 +67,12 @@ class Followers:
     async def _session(self, reading: Reading, rng: random.Random, restless: bool) -> str:
         """One stream; the answer is how it ended: "OK", "left", "passing", or a definite error."""
         self.joins += 1
+        self.joins_of_running += self._running.is_active(reading.run_id)
         request = stream_pb2.StreamRunRequest(run_id=reading.run_id, after_event_id=reading.last_id)
         # What a careful client sets, so that a stream through a dead network ends.
         request.heartbeat_interval.FromMilliseconds(1000)
         call = self._calls.one("stream").StreamRun(request, timeout=120)
-        leaves_after = rng.randint(1, 40) if restless and rng.random() < 0.5 else None
+        leaves_after = rng.randint(1, self._attention) if restless and rng.random() < 0.5 else None
         slow = rng.uniform(0.01, 0.2) if restless and rng.random() < 0.2 else 0.0
         try:
             taken = 0

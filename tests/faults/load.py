@@ -20,20 +20,37 @@ from tests.harness.platform import status
 
 
 class Running:
-    """Runs that followers may join: those that were acknowledged lately."""
+    """Runs that followers may join: those that have not ended, as far as their users know, and some that have."""
 
-    def __init__(self, kept: int = 120) -> None:
+    def __init__(self, kept: int = 100) -> None:
         self._kept = kept
-        self.run_ids: list[str] = []
+        self._active: dict[str, None] = {}
+        self._ended: list[str] = []
         self.total = 0
-        self.there = asyncio.Event()
 
     def add(self, run_id: str) -> None:
-        """A further one; the oldest is forgotten."""
+        """A further one."""
         self.total += 1
-        self.run_ids.append(run_id)
-        del self.run_ids[: -self._kept]
-        self.there.set()
+        self._active[run_id] = None
+
+    def remove(self, run_id: str) -> None:
+        """It has ended; the oldest of those is forgotten."""
+        if run_id in self._active:
+            del self._active[run_id]
+            self._ended.append(run_id)
+            del self._ended[: -self._kept]
+
+    def is_active(self, run_id: str) -> bool:
+        """Whether it has not ended."""
+        return run_id in self._active
+
+    def choose(self, rng: random.Random, share: float) -> str | None:
+        """One of them: with a probability of `share` one that runs."""
+        first, second = list(self._active), self._ended
+        if rng.random() > share:
+            first, second = second, first
+        chosen = first or second
+        return rng.choice(chosen) if chosen else None
 
 
 class User:
@@ -109,9 +126,11 @@ class User:
                 response = await self.calls.definitely("stream", "WaitRun", wait)
             except Refused as refused:
                 told = "gone" if refused.reason == "RUN_NOT_FOUND" else str(refused)
+                self._running.remove(run_id)
                 self._note("ended", at=at, run=run_id, status=told)
                 return told
             if response.run.HasField("finish_time"):
+                self._running.remove(run_id)
                 self._note("ended", at=at, run=run_id, status=status(response))
                 return status(response)
         self._note("not ended", at=at, run=run_id)

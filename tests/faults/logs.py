@@ -17,6 +17,7 @@ _EXPECTED_ENDS = (
     "asyncpg.exceptions",
     "asyncio.exceptions.CancelledError",
     "The above exception",
+    "The worker can't start. An executor ended before it was ready",
     "During handling",
 )
 

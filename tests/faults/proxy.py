@@ -265,10 +265,10 @@ class Link:
                 pair.far.flush()
 
     def calm(self) -> None:
-        """Good weather. Connections that have lost something are reset, for they can't go on."""
+        """Good weather. Connections that have lost something are reset, unless one end is not to hear of it."""
         self.weather.delay, self.weather.lossy, self.weather.lose, self.weather.refuse = 0.0, 0.0, False, False
         self.hold(False)
         for pair in tuple(self.pairs):
             pair.cut_after = None
-            if pair.lost_for_good:
+            if pair.lost_for_good and not pair.half_open:
                 pair.reset()

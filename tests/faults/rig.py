@@ -44,6 +44,7 @@ TIMES: dict[str, timedelta] = {
     "retry_delay": timedelta(seconds=0.1),
     "event_flush_interval": timedelta(seconds=0.1),
     "postgres_timeout": timedelta(seconds=5),
+    "statement_timeout": timedelta(seconds=5),
 }
 
 
