@@ -154,10 +154,10 @@ async def test_a_server_asks_it_for_every_call_but_those_with_its_own_keys(
     ],
 )
 async def test_an_auth_that_can_not_be_used_is_an_error_at_the_start(
-    settings: Settings, tmp_path: Path, source: str, sentence: str
+    tmp_path: Path, source: str, sentence: str
 ) -> None:
     with pytest.raises(AccessError, match=sentence):
-        async with served(settings, graphs=project(tmp_path, source)):
+        async with CustomAuth(Settings(graphs=project(tmp_path, source), custom_auth=True)).running():
             pass
 
 

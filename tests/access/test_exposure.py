@@ -60,7 +60,7 @@ def test_elsewhere_everybody_is_let_in_when_that_is_said() -> None:
     check_exposure(Settings(host="0.0.0.0", allow_anonymous=True))
 
 
-@pytest.mark.parametrize("process", ["resource", "dispatch", "stream", "worker"])
+@pytest.mark.parametrize("process", ["stream", "worker"])
 def test_a_process_that_would_be_open_to_all_refuses_to_start(process: str, settings: Settings) -> None:
     environment = {**os.environ, **settings.variables(), "RUNWIRE_HOST": "0.0.0.0", "RUNWIRE_LOG_LEVEL": "ERROR"}
     done = subprocess.run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,14 @@ every_rpc = pytest.mark.parametrize("rpc", all_rpcs(), ids=lambda rpc: rpc.name)
 [LIST_THREADS] = [rpc for rpc in all_rpcs() if rpc.name == "ListThreads"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Mutual:
     """Services that ask for certificates of their authority."""
 
     guarded: Guarded
     authority: Authority
 
+    @cache  # noqa: B019
     def certificate(self, name: str) -> tuple[Path, Path]:
         """The files of a certificate with this DNS name and of its key."""
         return self.authority.issue(name.replace(":", "-"), f"{name.replace(':', '-').replace('*', 'all')}.example")
