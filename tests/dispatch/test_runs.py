@@ -140,6 +140,19 @@ async def test_filters_add_up(dispatch: Dispatch, pool: Pool) -> None:
     assert await listed(statuses=[run_pb2.RUN_STATUS_SUCCESS]) == [ended]
     assert len(await listed(statuses=[0])) == 4
     assert len(await listed(assistant_id="helper")) == 3
+    assert len(await listed(assistant_id=GRAPH)) == 1
+
+
+async def test_a_page_of_large_runs_fits_into_a_message(dispatch: Dispatch, pool: Pool) -> None:
+    await make_assistant(pool)
+    large = Json(text=f'{{"x":"{"x" * 60_000}"}}')
+    made = [await _create(dispatch, metadata=large) for _ in range(60)]
+    request = ListRunsRequest(page_size=60)
+    page = await dispatch.runs.ListRuns(request)
+    assert len(page.runs) < 60
+    assert page.ByteSize() < 3_500_000
+    rest = await dispatch.runs.ListRuns(ListRunsRequest(page_size=60, page_token=page.next_page_token))
+    assert [run.run_id for run in (*page.runs, *rest.runs)] == made[::-1]
 
 
 @pytest.mark.parametrize(

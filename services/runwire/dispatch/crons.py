@@ -11,11 +11,12 @@ from runwire.api.dispatch.v1 import runs_pb2
 from runwire.api.dispatch.v1.crons_pb2 import Cron, CronFilter
 from runwire.api.dispatch.v1.runs_pb2 import CreateRunRequest
 from runwire.api.type.v1.json_pb2 import Json
-from runwire.core import sql
+from runwire.core import pages, sql
 from runwire.core.errors import AssistantNotFound, CronNotFound, IdReused, Refusal, ThreadNotFound
 from runwire.core.expiry import FOR_EVER, ThreadExpiry
 from runwire.core.ids import default_assistant_id
-from runwire.core.paging import Place, encode
+from runwire.core.pages import Page
+from runwire.core.paging import Place
 from runwire.core.postgres import Pool
 from runwire.dispatch.cron_requests import CronChange, CronOrder, CronPage
 from runwire.dispatch.schedules import Schedule, Timing
@@ -27,10 +28,6 @@ _CRON_COLUMNS = (
     " metadata, created_at, updated_at"
 )
 _SORT_COLUMNS = ("created_at", "updated_at", "next_tick_at")
-# A page may have fewer rows than asked for. With this limit it fits into the 4 MiB that gRPC clients take by
-# default; a row that is larger makes a page of its own.
-_PAGE_BYTES = 3 * 1024 * 1024
-_ROWS_AT_ONCE = 25
 
 
 def _statements() -> dict[str, str]:
@@ -112,23 +109,18 @@ class Crons:
         """Raises CronNotFound."""
         return _cron(_found(await self._pool.fetchrow(_SQL["get"], tenant, cron_id), cron_id))
 
-    async def page(self, tenant: str, wanted: CronPage) -> tuple[list[Cron], str]:
-        """A page, and the token of the next one; empty: this was the last."""
+    async def page(self, tenant: str, wanted: CronPage) -> Page[Cron]:
+        """A page of crons."""
         after = (None, None) if wanted.after is None else (wanted.after.key or None, wanted.after.row_id)
-        values = (*_conditions(tenant, wanted.where), *after, wanted.size + 1)
-        crons: list[Cron] = []
-        last: Place | None = None
-        room = _PAGE_BYTES
-        statement = _SQL[_list_name(wanted.column, wanted.ascending)]
-        async with self._pool.acquire() as connection, connection.transaction(readonly=True):
-            async for row in connection.cursor(statement, *values, prefetch=_ROWS_AT_ONCE):
-                cron = _cron(row)
-                room -= cron.ByteSize()
-                if last is not None and (len(crons) == wanted.size or room < 0):
-                    return crons, encode(last, wanted.bound_to)
-                crons.append(cron)
-                last = Place(row[wanted.column] or "", cron.cron_id)
-        return crons, ""
+        return await pages.read(
+            self._pool,
+            _SQL[_list_name(wanted.column, wanted.ascending)],
+            [*_conditions(tenant, wanted.where), *after, wanted.size + 1],
+            size=wanted.size,
+            bound_to=wanted.bound_to,
+            convert=_cron,
+            place_of=lambda row: Place(row[wanted.column] or "", row["cron_id"]),
+        )
 
     async def count(self, tenant: str, where: CronFilter) -> int:
         """How many crons there are."""

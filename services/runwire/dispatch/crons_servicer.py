@@ -48,8 +48,8 @@ class CronsServicer(CronsServiceServicer):
     async def ListCrons(self, request: ListCronsRequest, context: Context) -> ListCronsResponse:
         """A page of crons."""
         wanted = cron_requests.check_list(request)
-        crons, next_page_token = await self._crons.page(tenant_of(context), wanted)
-        return ListCronsResponse(crons=crons, next_page_token=next_page_token)
+        page = await self._crons.page(tenant_of(context), wanted)
+        return ListCronsResponse(crons=page.messages, next_page_token=page.next_page_token)
 
     async def CountCrons(self, request: CountCronsRequest, context: Context) -> CountCronsResponse:
         """How many crons."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,16 +10,18 @@ import asyncpg
 
 from runwire.api.dispatch.v1.runs_pb2 import RunFilter
 from runwire.api.type.v1.run_pb2 import Run
-from runwire.core import sql
+from runwire.core import pages, sql
 from runwire.core.errors import RunNotFinished, RunNotFound
 from runwire.core.expiry import FOR_EVER, ThreadExpiry
-from runwire.core.ids import RunKey
+from runwire.core.ids import RunKey, default_assistant_id
 from runwire.core.limits import NO_LIMITS, TenantLimits
+from runwire.core.pages import Page
+from runwire.core.paging import Place
 from runwire.core.postgres import Pool, persistently
-from runwire.core.run_message import RUN_COLUMNS, STATUSES
+from runwire.core.run_message import RUN_COLUMNS, STATUSES, run_message
 from runwire.dispatch.hints import Hints
 from runwire.dispatch.run_requests import RunOrder
-from runwire.dispatch.runs_checks import MAX_CANCELLED, CancelOrder
+from runwire.dispatch.runs_checks import MAX_CANCELLED, CancelOrder, Moment
 from runwire.dispatch.runs_creation import RunCreation
 
 _SQL = {
@@ -55,28 +56,20 @@ class Runs:
             raise RunNotFound(run_id=run_id)
         return row
 
-    async def list_page(
-        self,
-        tenant: str,
-        where: RunFilter,
-        place: tuple[datetime, UUID] | None,
-        *,
-        ascending: bool,
-        limit: int,
-    ) -> list[asyncpg.Record]:
-        """At most `limit` rows after `place`, ordered by creation."""
+    async def page(
+        self, tenant: str, where: RunFilter, place: Moment | None, *, ascending: bool, size: int, bound_to: str
+    ) -> Page[Run]:
+        """A page of the runs behind `place`, ordered by creation."""
         name = f"list_{'of_thread_' if where.thread_id else ''}{'oldest' if ascending else 'newest'}_first"
-        created_at, run_id = place or (None, None)
-        rows: list[asyncpg.Record] = await self._pool.fetch(
+        return await pages.read(
+            self._pool,
             _SQL[name],
-            tenant,
-            *_conditions(where),
-            created_at,
-            run_id,
-            limit,
-            *_thread(where),
+            [tenant, *_conditions(where), *(place or (None, None)), size + 1, *_thread(where)],
+            size=size,
+            bound_to=bound_to,
+            convert=run_message,
+            place_of=lambda row: Place(row["created_at"], str(row["run_id"])),
         )
-        return rows
 
     async def count(self, tenant: str, where: RunFilter) -> int:
         """How many runs."""
@@ -135,9 +128,11 @@ class Runs:
 
 
 def _conditions(where: RunFilter) -> tuple[Any, ...]:
+    name = where.assistant_id
     return (
         _statuses(where),
-        where.assistant_id or None,
+        # A graph's id stands for its default assistant, as it does in a request.
+        [name, default_assistant_id(name)] if name else None,
         where.metadata_contains.text if where.HasField("metadata_contains") else None,
     )
 

@@ -58,12 +58,12 @@ CROSS JOIN LATERAL (SELECT (c.run).*) AS r
 WHERE outcome IN ('cancelled', 'requested')
 
 -- name: count
--- $1 tenant, $2 statuses or NULL, $3 assistant_id or NULL, $4 metadata_contains or NULL
+-- $1 tenant, $2 statuses or NULL, $3 assistant_ids or NULL, $4 metadata_contains or NULL
 SELECT count(*)
 FROM runs
 WHERE tenant = $1
 AND ($2::text[] IS NULL OR status = ANY($2))
-AND ($3::text IS NULL OR assistant_id = $3)
+AND ($3::text[] IS NULL OR assistant_id = ANY($3))
 AND ($4::jsonb IS NULL OR metadata @> $4)
 
 -- name: count_of_thread
@@ -72,19 +72,19 @@ SELECT count(*)
 FROM runs
 WHERE tenant = $1 AND thread_id = $5
 AND ($2::text[] IS NULL OR status = ANY($2))
-AND ($3::text IS NULL OR assistant_id = $3)
+AND ($3::text[] IS NULL OR assistant_id = ANY($3))
 AND ($4::jsonb IS NULL OR metadata @> $4)
 
 -- name: list_newest_first
 -- The four lists differ in what an index has to serve: the order, and whether they stay within a thread.
--- $1 tenant, $2 statuses or NULL, $3 assistant_id or NULL, $4 metadata_contains or NULL,
+-- $1 tenant, $2 statuses or NULL, $3 assistant_ids or NULL, $4 metadata_contains or NULL,
 -- $5 created_at and $6 run_id of the row before the page or NULL, $7 limit
 SELECT {run_columns}
 FROM runs
 WHERE tenant = $1
 AND (created_at, run_id) < (COALESCE($5::timestamptz, 'infinity'), COALESCE($6::uuid, '00000000-0000-0000-0000-000000000000'))
 AND ($2::text[] IS NULL OR status = ANY($2))
-AND ($3::text IS NULL OR assistant_id = $3)
+AND ($3::text[] IS NULL OR assistant_id = ANY($3))
 AND ($4::jsonb IS NULL OR metadata @> $4)
 ORDER BY created_at DESC, run_id DESC
 LIMIT $7
@@ -96,7 +96,7 @@ FROM runs
 WHERE tenant = $1
 AND (created_at, run_id) > (COALESCE($5::timestamptz, '-infinity'), COALESCE($6::uuid, '00000000-0000-0000-0000-000000000000'))
 AND ($2::text[] IS NULL OR status = ANY($2))
-AND ($3::text IS NULL OR assistant_id = $3)
+AND ($3::text[] IS NULL OR assistant_id = ANY($3))
 AND ($4::jsonb IS NULL OR metadata @> $4)
 ORDER BY created_at, run_id
 LIMIT $7
@@ -108,7 +108,7 @@ FROM runs
 WHERE tenant = $1 AND thread_id = $8
 AND (created_at, run_id) < (COALESCE($5::timestamptz, 'infinity'), COALESCE($6::uuid, '00000000-0000-0000-0000-000000000000'))
 AND ($2::text[] IS NULL OR status = ANY($2))
-AND ($3::text IS NULL OR assistant_id = $3)
+AND ($3::text[] IS NULL OR assistant_id = ANY($3))
 AND ($4::jsonb IS NULL OR metadata @> $4)
 ORDER BY created_at DESC, run_id DESC
 LIMIT $7
@@ -120,7 +120,7 @@ FROM runs
 WHERE tenant = $1 AND thread_id = $8
 AND (created_at, run_id) > (COALESCE($5::timestamptz, '-infinity'), COALESCE($6::uuid, '00000000-0000-0000-0000-000000000000'))
 AND ($2::text[] IS NULL OR status = ANY($2))
-AND ($3::text IS NULL OR assistant_id = $3)
+AND ($3::text[] IS NULL OR assistant_id = ANY($3))
 AND ($4::jsonb IS NULL OR metadata @> $4)
 ORDER BY created_at, run_id
 LIMIT $7

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeAlias
 from uuid import UUID
 
 from runwire.api.dispatch.v1.runs_pb2 import (
@@ -37,6 +38,10 @@ _ACTIVE = {
 }
 
 
+Moment: TypeAlias = tuple[datetime, UUID]
+"""A place in a list by time and UUID."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelOrder:
     """A BatchCancelRunsRequest that has passed its checks: ids, or else a thread, a status or both."""
@@ -59,7 +64,7 @@ def check_cancel(request: CancelRunRequest) -> tuple[UUID, str]:
     return _run_id(request.run_id, checks), _ACTIONS[request.action]
 
 
-def check_list(request: ListRunsRequest) -> tuple[int, tuple[datetime, UUID] | None]:
+def check_list(request: ListRunsRequest) -> tuple[int, Moment | None]:
     """The page's size and the place that it begins after."""
     checks = Checks()
     _check_filter(checks, request.filter)
@@ -115,7 +120,7 @@ def check_batch_cancel(request: BatchCancelRunsRequest) -> CancelOrder:
     )
 
 
-def moment_and_id(checks: Checks, place: paging.Place) -> tuple[datetime, UUID] | None:
+def moment_and_id(checks: Checks, place: paging.Place) -> Moment | None:
     """The place in a list by time and UUID; a token is readable, so what is in it may be anybody's."""
     try:
         if isinstance(place.key, datetime) and place.key.tzinfo is not None:

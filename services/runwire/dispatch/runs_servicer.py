@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-import asyncpg
 import grpc
 
 from runwire.api.dispatch.v1.runs_pb2 import (
@@ -26,8 +25,8 @@ from runwire.api.dispatch.v1.runs_pb2 import (
     ListRunsResponse,
 )
 from runwire.api.type.v1 import sorting_pb2
-from runwire.core import paging
 from runwire.core.identity import tenant_of
+from runwire.core.paging import binding
 from runwire.core.run_message import run_message
 from runwire.dispatch import run_requests, runs_checks
 from runwire.dispatch.runs import Runs
@@ -65,10 +64,15 @@ class RunsServicer(WebhooksServicer):
         """A page of runs."""
         size, place = runs_checks.check_list(request)
         ascending = request.order == sorting_pb2.SORT_ORDER_ASCENDING
-        rows = await self._runs.list_page(
-            tenant_of(context), request.filter, place, ascending=ascending, limit=size + 1
+        page = await self._runs.page(
+            tenant_of(context),
+            request.filter,
+            place,
+            ascending=ascending,
+            size=size,
+            bound_to=binding(request),
         )
-        return ListRunsResponse(runs=map(run_message, rows[:size]), next_page_token=_next_page(request, rows, size))
+        return ListRunsResponse(runs=page.messages, next_page_token=page.next_page_token)
 
     async def CountRuns(self, request: CountRunsRequest, context: Context) -> CountRunsResponse:
         """How many runs."""
@@ -89,10 +93,3 @@ class RunsServicer(WebhooksServicer):
         """Removes a run that has ended."""
         await self._runs.delete(tenant_of(context), runs_checks.check_id(request.run_id))
         return DeleteRunResponse()
-
-
-def _next_page(request: ListRunsRequest, rows: list[asyncpg.Record], size: int) -> str:
-    if len(rows) <= size:
-        return ""
-    last = rows[size - 1]
-    return paging.encode(paging.Place(last["created_at"], str(last["run_id"])), paging.binding(request))

@@ -11,10 +11,11 @@ from runwire.api.type.v1.json_pb2 import Json
 from runwire.api.type.v1.run_pb2 import RunConfig
 from runwire.core import sql
 from runwire.core.errors import AssistantNotFound, AssistantVersionNotFound, GraphNotFound, VersionMismatch
+from runwire.core.pages import Page
 from runwire.core.postgres import Pool
 from runwire.resource.assistants import COLUMNS, assistant_of
 from runwire.resource.graphs import is_published
-from runwire.resource.listing import Conditions, Order, Page, PageRequest, read_page
+from runwire.resource.listing import Conditions, Order, PageRequest, read_page
 
 _SQL = {name: text.format(columns=COLUMNS) for name, text in sql.load(__file__).items()}
 

@@ -14,10 +14,11 @@ from runwire.core import sql
 from runwire.core.bus import Bus
 from runwire.core.errors import AssistantIsDefault, AssistantNotFound, GraphNotFound
 from runwire.core.ids import RunKey, default_assistant_id
+from runwire.core.pages import Page
 from runwire.core.postgres import Pool
 from runwire.resource.creation import check_same
 from runwire.resource.graphs import is_published
-from runwire.resource.listing import Conditions, Order, Page, PageRequest, count_rows, read_page
+from runwire.resource.listing import Conditions, Order, PageRequest, count_rows, read_page
 from runwire.resource.threads import delete_threads_of_assistant, stop_orphans
 
 _TEXTS = sql.load(__file__)

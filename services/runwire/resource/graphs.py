@@ -12,8 +12,9 @@ from runwire.api.type.v1.json_pb2 import Json
 from runwire.core import sql
 from runwire.core.errors import AssistantNotFound, GraphNotFound
 from runwire.core.ids import default_assistant_id
+from runwire.core.pages import Page
 from runwire.core.postgres import Pool
-from runwire.resource.listing import Conditions, Order, Page, PageRequest, read_page
+from runwire.resource.listing import Conditions, Order, PageRequest, read_page
 
 _SQL = sql.load(__file__)
 _BY_NAMESPACE = Order(column="s.namespace", id_column="s.namespace", descending=False)

@@ -5,20 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import asyncpg
 from google.protobuf.message import Message
 
-from runwire.core.paging import Place, encode
+from runwire.core import pages
+from runwire.core.pages import Page
+from runwire.core.paging import Place
 from runwire.core.postgres import Pool
 
 M = TypeVar("M", bound=Message)
-
-# A page may have fewer rows than asked for. With this limit it fits into the 4 MiB that gRPC clients take by
-# default; a row that is larger makes a page of its own.
-_PAGE_BYTES = 3 * 1024 * 1024
-_ROWS_AT_ONCE = 25
 
 _PARAMETER = re.compile(r"\$(\d+)")
 
@@ -86,14 +83,6 @@ class PageRequest:
     bound_to: str
 
 
-@dataclass(frozen=True, slots=True)
-class Page(Generic[M]):
-    """The messages of a page and the token of the next one; empty: there is none."""
-
-    messages: list[M]
-    next_page_token: str = ""
-
-
 async def read_page(
     pool: Pool,
     statement: str,
@@ -106,19 +95,15 @@ async def read_page(
     if request.after is not None:
         order.after(request.after, conditions)
     text = statement.format(conditions=conditions, order=order, limit=f"${len(conditions.arguments) + 1}")
-    messages: list[M] = []
-    last: Place | None = None
-    room = _PAGE_BYTES
-    async with pool.acquire() as connection, connection.transaction(readonly=True):
-        rows = connection.cursor(text, *conditions.arguments, request.size + 1, prefetch=_ROWS_AT_ONCE)
-        async for row in rows:
-            message = convert(row)
-            room -= message.ByteSize()
-            if last is not None and (len(messages) == request.size or room < 0):
-                return Page(messages, encode(last, request.bound_to))
-            messages.append(message)
-            last = order.place_of(row)
-    return Page(messages)
+    return await pages.read(
+        pool,
+        text,
+        [*conditions.arguments, request.size + 1],
+        size=request.size,
+        bound_to=request.bound_to,
+        convert=convert,
+        place_of=order.place_of,
+    )
 
 
 async def count_rows(pool: Pool, statement: str, conditions: Conditions) -> int:

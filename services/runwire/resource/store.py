@@ -14,11 +14,12 @@ from runwire.api.type.v1.json_pb2 import Json
 from runwire.core import sql
 from runwire.core.errors import ItemNotFound
 from runwire.core.expiry import ItemExpiry
+from runwire.core.pages import Page
 from runwire.core.paging import Place
 from runwire.core.postgres import Pool
 from runwire.core.store_items import SQL as SHARED
 from runwire.core.store_items import namespace_text, prefix_pattern, suffix_pattern
-from runwire.resource.listing import Conditions, Page, PageRequest, read_page
+from runwire.resource.listing import Conditions, PageRequest, read_page
 
 _TEXTS = sql.load(__file__)
 _FILLED = {**SHARED, "columns": _TEXTS["columns"]}

@@ -18,10 +18,11 @@ from runwire.core.bus import Bus
 from runwire.core.checkpoint_threads import ThreadKeys
 from runwire.core.errors import GraphNotFound, ThreadNotFound
 from runwire.core.ids import RunKey
+from runwire.core.pages import Page
 from runwire.core.postgres import Pool, retrying
 from runwire.resource.creation import check_same
 from runwire.resource.graphs import is_published
-from runwire.resource.listing import Conditions, Order, Page, PageRequest, count_rows, read_page
+from runwire.resource.listing import Conditions, Order, PageRequest, count_rows, read_page
 
 # What the enums' names have before the words of Postgres.
 _STATUS = "THREAD_STATUS_"

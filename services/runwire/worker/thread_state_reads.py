@@ -15,13 +15,11 @@ from runwire.api.dispatch.v1.thread_state_pb2 import (
     ListThreadHistoryResponse,
 )
 from runwire.api.type.v1.run_pb2 import CheckpointRef
+from runwire.core.pages import PAGE_BYTES
 from runwire.worker.graphs import Compiled
 from runwire.worker.thread_state_messages import state_message
 from runwire.worker.thread_state_requests import ClaimedRequest, checkpoint_not_found, reading
 
-# A page may have fewer states than asked for. With this limit it fits into the 4 MiB that gRPC clients take by
-# default; a state that is larger makes a page of its own.
-_PAGE_BYTES = 3 * 1024 * 1024
 # States may be large: a page is put together from smaller ones.
 _STATES_AT_ONCE = 10
 
@@ -44,7 +42,7 @@ async def list_history(graph: Compiled, claimed: ClaimedRequest) -> ListThreadHi
     """
     request = ListThreadHistoryRequest.FromString(claimed.request)
     response = ListThreadHistoryResponse()
-    room = _PAGE_BYTES
+    room = PAGE_BYTES
     with reading(claimed):
         async for snapshot in _snapshots(graph, claimed, request):
             state = state_message(snapshot)
