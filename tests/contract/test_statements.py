@@ -69,3 +69,8 @@ def test_no_statement_is_left_out(file: Path) -> None:
         if _is_statement(text):
             head = text.partition("{")[0]
             assert any(found.startswith(head) for found in statements), name
+
+
+@pytest.mark.parametrize("file", _FILES, ids=lambda file: f"{file.parent.name}/{file.name}")
+def test_threads_are_locked_in_one_order_whatever_the_collation_of_the_database(file: Path) -> None:
+    assert re.findall(r'ORDER BY [^\n]*\bthread_id\b(?! COLLATE "C")', file.read_text()) == []

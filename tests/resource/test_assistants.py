@@ -320,14 +320,17 @@ async def test_deleting_an_assistant_cancels_its_active_runs_and_keeps_finished_
     queued.append(await rows.run(None, "a-1"))
     others = [await rows.run("t-2", default), await rows.run("t-3", default)]
     told: asyncio.Queue[bytes | None] = asyncio.Queue()
+    of_thread: asyncio.Queue[bytes | None] = asyncio.Queue()
     waiter = bus.waiter()
     async with (
         bus.subscriptions() as subscriptions,
         subscriptions.listen(bus.keys.control(worker_id), told.put_nowait),
+        subscriptions.listen(bus.keys.thread("default", "t-2"), of_thread.put_nowait),
     ):
         await assistants.DeleteAssistant(DeleteAssistantRequest(assistant_id="a-1"))
         async with asyncio.timeout(5):
             assert await told.get() == f"{running} interrupt".encode()
+            assert {await of_thread.get(), await of_thread.get()} == {str(run).encode() for run in queued[1:3]}
     assert await waiter.pop([bus.keys.wake("agent")], 1), "t-2's next run is ready now"
     await waiter.aclose()
     found = await pool.fetch("SELECT run_id, status, ready, cancel_action FROM runs")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -11,7 +11,7 @@ from runwire.api.resource.v1.assistants_pb2 import Assistant
 from runwire.api.type.v1.json_pb2 import Json
 from runwire.api.type.v1.run_pb2 import RunConfig
 from runwire.core import sql
-from runwire.core.bus import Bus
+from runwire.core.bus import Bus, Keys
 from runwire.core.errors import AssistantIsDefault, AssistantNotFound, GraphNotFound
 from runwire.core.ids import RunKey, default_assistant_id
 from runwire.core.pages import Page
@@ -126,10 +126,16 @@ class Assistants:
         for row in cancelled:
             if row["outcome"] == "requested":
                 await self._bus.cancel(RunKey(tenant, row["run_id"]), row["worker_id"], "interrupt")
-        ended = [RunKey(tenant, row["run_id"]) for row in cancelled if row["outcome"] == "cancelled"]
+        ended = [row for row in cancelled if row["outcome"] == "cancelled"]
         if ended:
-            # An empty message makes followers look at the row.
-            await self._bus.publish([(self._bus.keys.events(run), b"") for run in ended])
+            await self._bus.publish([message for row in ended for message in _news(self._bus.keys, tenant, row)])
+
+
+def _news(keys: Keys, tenant: str, ended: asyncpg.Record) -> Iterator[tuple[str, bytes]]:
+    """What makes followers of a run, and of its thread, look at the row."""
+    yield keys.events(RunKey(tenant, ended["run_id"])), b""
+    if ended["thread_id"] is not None:
+        yield keys.thread(tenant, ended["thread_id"]), str(ended["run_id"]).encode()
 
 
 async def _lock(connection: asyncpg.Connection[asyncpg.Record], tenant: str, assistant_id: str) -> None:

@@ -82,12 +82,13 @@ FOR UPDATE
 -- Threads in one order, so that two callers can't wait for one another; the last run of a thread first, so that none is
 -- made ready to be cancelled next.
 -- $1 tenant, $2 assistant_id
-SELECT c.outcome, (c.run).run_id AS run_id, (c.run).worker_id AS worker_id, c.promoted_graph_id
+SELECT
+    c.outcome, (c.run).run_id AS run_id, (c.run).thread_id AS thread_id, (c.run).worker_id AS worker_id, c.promoted_graph_id
 FROM (
     SELECT r.run_id, r.thread_id, r.due_at, r.position
     FROM runs AS r
     WHERE r.tenant = $1 AND r.assistant_id = $2 AND r.status IN ('pending', 'running')
-    ORDER BY r.thread_id, r.due_at DESC, r.position DESC
+    ORDER BY r.thread_id COLLATE "C", r.due_at DESC, r.position DESC
 ) AS active
 CROSS JOIN LATERAL cancel_run($1, active.run_id, 'interrupt') AS c
 

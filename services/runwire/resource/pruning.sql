@@ -10,7 +10,7 @@ WHERE t.tenant = $1 AND t.thread_id = ANY($2::text[]) AND NOT EXISTS (
     SELECT FROM runs AS r
     WHERE r.tenant = t.tenant AND r.thread_id = t.thread_id AND r.status IN ('pending', 'running')
 )
-ORDER BY t.thread_id
+ORDER BY t.thread_id COLLATE "C"
 FOR UPDATE OF t
 
 -- name: lock_expired

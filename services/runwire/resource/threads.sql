@@ -119,7 +119,7 @@ t.values @> $1::jsonb
 SELECT t.thread_id
 FROM threads AS t
 WHERE t.tenant = $1 AND t.thread_id = ANY($2::text[])
-ORDER BY t.thread_id
+ORDER BY t.thread_id COLLATE "C"
 FOR UPDATE
 
 -- name: lock_threads_of_assistant
@@ -127,7 +127,7 @@ FOR UPDATE
 SELECT t.thread_id
 FROM threads AS t
 WHERE t.tenant = $1 AND t.assistant_id = $2
-ORDER BY t.thread_id
+ORDER BY t.thread_id COLLATE "C"
 FOR UPDATE
 
 -- name: delete_runs
