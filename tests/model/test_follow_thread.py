@@ -13,14 +13,14 @@ from tests.model.simulated_postgres import SimulatedPostgres
 from tests.model.thread_oracle import violations
 from tests.model.thread_world import tell
 
-_SEEDS = 500
+_SEEDS = 300
 
 
 def judge(seed: int) -> list[str]:
     return violations(tell(seed))
 
 
-@pytest.mark.parametrize("first", range(0, 2_000, _SEEDS))
+@pytest.mark.parametrize("first", range(0, 1_200, _SEEDS))
 def test_every_reader_gets_what_it_may_rely_on(first: int) -> None:
     expect_all_good("thread", judge, range(first, first + _SEEDS))
 

@@ -14,7 +14,7 @@ from runwire.core.settings import Settings
 from tests.model.life_driver import CLEAR, Life
 
 # Of each part.
-_HISTORIES = int(os.environ.get("RUNWIRE_MODEL_HISTORIES", "250"))
+_HISTORIES = int(os.environ.get("RUNWIRE_MODEL_HISTORIES", "125"))
 
 Step = tuple[str, int, int]
 
@@ -92,7 +92,7 @@ async def bring_to_an_end(life: Life) -> None:
     assert set(life.model.owed) >= set(life.model.runs)
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(8))
 @settings(
     max_examples=_HISTORIES,
     deadline=None,
