@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,13 @@ class Authority:
         """Settings of servers on this machine, with a new certificate."""
         certificate, key = self.issue("server", "localhost", "127.0.0.1")
         return {"tls_certificate": str(certificate), "tls_key": str(key)}
+
+
+def server_context(authority: Authority) -> ssl.SSLContext:
+    """For a server of another kind, named localhost."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue("server", "localhost"))
+    return context
 
 
 def lines(*objects: dict[str, Any]) -> str:

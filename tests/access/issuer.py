@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import ssl
 import time
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator
@@ -64,10 +65,11 @@ class Issuer:
         return json.dumps({"keys": keys}).encode()
 
     @asynccontextmanager
-    async def published(self) -> AsyncIterator[str]:
+    async def published(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
         """The URL of the JWK set."""
-        async with await asyncio.start_server(self._serve, "127.0.0.1", 0) as server:
-            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/jwks.json"
+        async with await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls) as server:
+            port = server.sockets[0].getsockname()[1]
+            yield f"{'https' if tls else 'http'}://localhost:{port}/jwks.json"
 
     async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

@@ -9,10 +9,12 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+import runwire.resource.__main__ as resource
 from runwire.api.resource.v1.assistants_pb2 import DeleteAssistantRequest
 from runwire.api.stream.v1.stream_pb2 import StreamRunRequest
-from runwire.core.access.api_keys import new_key
+from runwire.core.access.api_keys import ApiKeys, new_key
 from runwire.core.scopes import scope_of
+from runwire.core.settings import Settings
 from tests.access.conftest import SCOPES, Guarded, bearer, bytes_call
 from tests.contract.rpcs import Rpc, all_rpcs
 from tests.harness.refused import Refused
@@ -105,6 +107,29 @@ async def test_deleting_an_assistants_threads_asks_for_the_scope_of_threads(guar
     refused = await guarded.refused(by_name("DeleteAssistant"), bearer(guarded.keys["assistants:write"]), asked)
     assert refused is not None
     assert (refused.reason, refused.metadata) == ("PERMISSION_DENIED", {"scope": "threads:write"})
+
+
+async def test_a_bug_of_authentication_lets_nobody_in_and_shows_nothing(
+    guarded: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: object, key: str) -> None:
+        raise RuntimeError(f"what the call showed: {key}")
+
+    monkeypatch.setattr(ApiKeys, "identity", broken)
+    refused = await guarded.refused(by_name("ListThreads"), bearer(guarded.keys["*"]), b"")
+    assert refused is not None
+    assert (refused.code, refused.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
+    assert "showed" not in refused.message
+
+
+async def test_reflection_can_be_turned_off(settings: Settings) -> None:
+    async with (
+        resource.running(settings.model_copy(update={"reflection": False})) as port,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)  # type: ignore[arg-type]
+        call = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
+        assert await call.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
 async def test_a_large_request_without_credentials_is_refused_unread(guarded: Guarded) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from typing import Any
 
 import pytest
 
+import runwire.resource.__main__ as resource
+from runwire.client import connect
 from runwire.core.access import AccessError
 from runwire.core.access.exposure import check_exposure
 from runwire.core.settings import Settings, is_loopback
@@ -69,3 +72,23 @@ def test_a_process_that_would_be_open_to_all_refuses_to_start(process: str, sett
     assert done.returncode == 1
     [sentence] = done.stderr.splitlines()
     assert sentence.startswith("RUNWIRE_HOST=0.0.0.0 can be reached from other machines")
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]", "localhost"])
+async def test_loopback_may_be_named_in_each_of_its_ways(settings: Settings, host: str) -> None:
+    if host != "localhost" and not _has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    address = host if host == "localhost" else "[::1]"
+    async with (
+        resource.running(settings.model_copy(update={"host": host})) as port,
+        connect(f"{address}:{port}") as client,
+    ):
+        assert await client.threads.count() == 0
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False

@@ -26,6 +26,7 @@ from runwire.core.access.tokens import Tokens, verifying
 from runwire.core.errors import AuthenticationUnavailable
 from runwire.core.identity import Identity
 from runwire.core.settings import Settings
+from tests.access.authorities import Authority, server_context
 from tests.access.conftest import bearer, refused_on
 from tests.access.issuer import AUDIENCE, ISSUER, Issuer, unsigned
 from tests.contract.rpcs import all_rpcs
@@ -326,6 +327,22 @@ async def test_an_issuer_that_does_not_answer_is_waited_for_no_longer_than_a_lim
         with pytest.raises(AuthenticationUnavailable):
             await keys.key("old")
     issuer.may_answer.set()
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+async def test_an_issuer_is_believed_by_its_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_trusted: bool
+) -> None:
+    authority, other = Authority.new(tmp_path / "authority"), Authority.new(tmp_path / "other")
+    monkeypatch.setenv("SSL_CERT_FILE", str((authority if is_trusted else other).file))
+    issuer = Issuer()
+    issuer.add("old")
+    async with issuer.published(server_context(authority)) as url, opened(url) as keys:
+        if is_trusted:
+            assert await keys.key("old") is not None
+        else:
+            with pytest.raises(AuthenticationUnavailable):
+                await keys.key("old")
 
 
 async def test_a_server_takes_tokens_and_shows_none(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -17,19 +16,13 @@ from runwire.core.bus import Bus
 from runwire.core.postgres import answers
 from runwire.core.postgres import connect as connect_postgres
 from runwire.core.settings import Settings
-from tests.access.authorities import Authority
+from tests.access.authorities import Authority, server_context
 from tests.access.tls_proxy import tls_proxy
 
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     return Authority.new(tmp_path / "authority")
-
-
-def server_context(authority: Authority) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*authority.issue("server", "localhost"))
-    return context
 
 
 def through(uri: str, port: int, scheme: str, query: str) -> str:
