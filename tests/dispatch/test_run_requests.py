@@ -48,6 +48,16 @@ BAD = [
     ({"checkpoint": CheckpointRef(checkpoint_id="1")}, "thread_id", "FIELD_REQUIRED"),
     ({"checkpoint": CheckpointRef(), "thread_id": "t"}, "checkpoint.checkpoint_id", "FIELD_REQUIRED"),
     (
+        {"checkpoint": CheckpointRef(checkpoint_id="1" * 129), "thread_id": "t"},
+        "checkpoint.checkpoint_id",
+        "FIELD_INVALID",
+    ),
+    (
+        {"checkpoint": CheckpointRef(checkpoint_id="1", checkpoint_ns="n" * 4097), "thread_id": "t"},
+        "checkpoint.checkpoint_ns",
+        "PAYLOAD_TOO_LARGE",
+    ),
+    (
         {"checkpoint": CheckpointRef(checkpoint_id="1", checkpoint_ns="\0"), "thread_id": "t"},
         "checkpoint.checkpoint_ns",
         "FIELD_INVALID",

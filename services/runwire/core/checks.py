@@ -13,11 +13,13 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
 
 from runwire.api.type.v1.json_pb2 import Json
+from runwire.api.type.v1.run_pb2 import CheckpointRef
 from runwire.core import jsons, paging
 from runwire.core.errors import InvalidRequest, Violation
 
 ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 METADATA_LIMIT = 64 * 1024
+NAMESPACE_LIMIT = 4 * 1024
 PAYLOAD_LIMIT = 16 * 1024 * 1024
 
 
@@ -66,6 +68,11 @@ class Checks:
             self.add(field, "FIELD_INVALID", "must be a UUID such as 01890a5d-ac96-774b-bcce-b302099a8057")
             return None
         return parsed
+
+    def checkpoint(self, field: str, ref: CheckpointRef, *, id_required: bool = False) -> None:
+        """What names a checkpoint."""
+        self.identifier(f"{field}.checkpoint_id", ref.checkpoint_id, required=id_required)
+        self.text(f"{field}.checkpoint_ns", ref.checkpoint_ns, NAMESPACE_LIMIT)
 
     def text(self, field: str, value: str, limit: int) -> None:
         """A text of at most `limit` bytes, without U+0000."""

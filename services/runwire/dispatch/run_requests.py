@@ -25,7 +25,6 @@ from runwire.dispatch.webhook_requests import check_webhook
 
 MAX_BREAKPOINTS = 256
 MAX_NODE_BYTES = 1024
-MAX_CHECKPOINT_BYTES = 1024
 RUN_TIMEOUTS = (timedelta(seconds=1), timedelta(days=7))
 START_DELAYS = (timedelta(0), timedelta(days=30))
 
@@ -169,8 +168,7 @@ def _check_work(checks: Checks, request: CreateRunRequest) -> None:
 
 def _check_checkpoint(checks: Checks, request: CreateRunRequest) -> None:
     if request.HasField("checkpoint"):
-        _check_name(checks, "checkpoint.checkpoint_id", request.checkpoint.checkpoint_id, MAX_CHECKPOINT_BYTES)
-        checks.text("checkpoint.checkpoint_ns", request.checkpoint.checkpoint_ns, MAX_CHECKPOINT_BYTES)
+        checks.checkpoint("checkpoint", request.checkpoint, id_required=True)
 
 
 def _check_need_of_thread(checks: Checks, request: CreateRunRequest) -> None:

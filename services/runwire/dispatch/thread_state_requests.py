@@ -8,11 +8,9 @@ from runwire.api.dispatch.v1.thread_state_pb2 import (
     ListThreadHistoryResponse,
     UpdateThreadStateRequest,
 )
-from runwire.api.type.v1.run_pb2 import CheckpointRef
 from runwire.core import paging
-from runwire.core.checks import METADATA_LIMIT, Checks
+from runwire.core.checks import METADATA_LIMIT, NAMESPACE_LIMIT, Checks
 
-_NAMESPACE_BYTES = 4096
 _NODE_BYTES = 1024
 _MAX_UPDATES = 64
 _DEFAULT_PAGE = 10
@@ -23,7 +21,7 @@ def check_get(request: GetThreadStateRequest) -> None:
     """Raises InvalidRequest."""
     checks = Checks()
     checks.identifier("thread_id", request.thread_id)
-    _check_ref(checks, "checkpoint", request.checkpoint)
+    checks.checkpoint("checkpoint", request.checkpoint)
     checks.done()
 
 
@@ -31,7 +29,7 @@ def check_update(request: UpdateThreadStateRequest) -> None:
     """Raises InvalidRequest."""
     checks = Checks()
     checks.identifier("thread_id", request.thread_id)
-    _check_ref(checks, "checkpoint", request.checkpoint)
+    checks.checkpoint("checkpoint", request.checkpoint)
     checks.length("updates", request.updates, 1, _MAX_UPDATES)
     for number, update in enumerate(request.updates[:_MAX_UPDATES]):
         checks.json(f"updates[{number}].values", update)
@@ -44,10 +42,10 @@ def page_of_history(request: ListThreadHistoryRequest) -> ListThreadHistoryReque
     checks = Checks()
     checks.identifier("thread_id", request.thread_id)
     size, place = checks.page(request, default=_DEFAULT_PAGE, largest=_MAX_PAGE, key=str)
-    _check_ref(checks, "before", request.before, id_required=request.HasField("before"))
+    checks.checkpoint("before", request.before, id_required=request.HasField("before"))
     if request.before.checkpoint_ns not in ("", request.checkpoint_ns):
         checks.add("before.checkpoint_ns", "FIELD_INVALID", "must be `checkpoint_ns`")
-    checks.text("checkpoint_ns", request.checkpoint_ns, _NAMESPACE_BYTES)
+    checks.text("checkpoint_ns", request.checkpoint_ns, NAMESPACE_LIMIT)
     checks.json("metadata_contains", request, limit=METADATA_LIMIT, must_be_object=True)
     checks.done()
     page = ListThreadHistoryRequest()
@@ -65,8 +63,3 @@ def with_token(response: ListThreadHistoryResponse, request: ListThreadHistoryRe
         place = paging.Place(response.next_page_token, "")
         response.next_page_token = paging.encode(place, paging.binding(request))
     return response
-
-
-def _check_ref(checks: Checks, field: str, ref: CheckpointRef, *, id_required: bool = False) -> None:
-    checks.identifier(f"{field}.checkpoint_id", ref.checkpoint_id, required=id_required)
-    checks.text(f"{field}.checkpoint_ns", ref.checkpoint_ns, _NAMESPACE_BYTES)
