@@ -22,6 +22,7 @@ from runwire.api.dispatch.v1.workers_pb2_grpc import WorkersServiceStub
 from runwire.api.resource.v1.store_pb2_grpc import StoreServiceStub
 from runwire.api.resource.v1.threads_pb2_grpc import ThreadsServiceStub
 from runwire.api.stream.v1.stream_pb2_grpc import StreamServiceStub
+from runwire.core.ids import DEFAULT_TENANT
 from tests.faults.history import History
 
 _OPTIONS = [
@@ -66,6 +67,7 @@ class Refused(Exception):
         self.code = error.code().name
         self.reason = reason_of(error)
         self.fields = fields_of(error)
+        self.details = error.details() or ""
         super().__init__(f"{self.code} {self.reason}: {error.details()}")
 
 
@@ -76,11 +78,20 @@ class Unknown(Exception):
 class Calls:
     """Stubs of all replicas. Each try goes to another one."""
 
-    def __init__(self, stubs: Mapping[str, list[Any]], history: History, rng: random.Random) -> None:
+    def __init__(
+        self, stubs: Mapping[str, list[Any]], history: History, rng: random.Random, keys: Mapping[str, str], tenant: str
+    ) -> None:
+        """`keys` are the tenants' API keys, if any are asked for."""
         self._stubs = stubs
+        self._keys = keys
+        self.metadata = (("authorization", f"Bearer {keys[tenant]}"),) if tenant in keys else ()
         self.history = history
         self._rng = rng
         self.failures: Counter[str] = Counter()
+
+    def by(self, tenant: str) -> Calls:
+        """The same on behalf of another tenant."""
+        return Calls(self._stubs, self.history, self._rng, self._keys, tenant)
 
     def one(self, service: str) -> Any:
         """The stub of some replica."""
@@ -93,7 +104,9 @@ class Calls:
         while True:
             tries += 1
             try:
-                return await getattr(self.one(service), method)(request, timeout=self._rng.uniform(3, 8))
+                return await getattr(self.one(service), method)(
+                    request, timeout=self._rng.uniform(3, 8), metadata=self.metadata
+                )
             except grpc.aio.AioRpcError as error:
                 if not self.is_passing(method, error):
                     raise Refused(error) from error
@@ -104,7 +117,7 @@ class Calls:
     async def once(self, service: str, method: str, request: Any, *, timeout: float = 8.0) -> Any:
         """The answer to a call that must not be repeated. Refused; Unknown."""
         try:
-            return await getattr(self.one(service), method)(request, timeout=timeout)
+            return await getattr(self.one(service), method)(request, timeout=timeout, metadata=self.metadata)
         except grpc.aio.AioRpcError as error:
             if not self.is_passing(method, error):
                 raise Refused(error) from error
@@ -146,12 +159,14 @@ def _details(error: grpc.aio.AioRpcError) -> list[Any]:
 
 
 @asynccontextmanager
-async def calling(addresses: Mapping[str, str], history: History, rng: random.Random) -> AsyncIterator[Calls]:
-    """Channels to members by name ("dispatch-2")."""
+async def calling(
+    addresses: Mapping[str, str], history: History, rng: random.Random, keys: Mapping[str, str]
+) -> AsyncIterator[Calls]:
+    """Channels to members by name ("dispatch-2"), for calls of the default tenant."""
     stubs: dict[str, list[Any]] = {}
     async with AsyncExitStack() as stack:
         for name, address in addresses.items():
             channel = await stack.enter_async_context(grpc.aio.insecure_channel(address, _OPTIONS))
             for service, stub in _PARTS[name.partition("-")[0]].items():
                 stubs.setdefault(service, []).append(stub(channel))
-        yield Calls(stubs, history, rng)
+        yield Calls(stubs, history, rng, keys, DEFAULT_TENANT)

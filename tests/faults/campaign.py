@@ -91,7 +91,7 @@ class Campaign:
         """To the verdict."""
         outcome, rig = self._outcome, self._rig
         addresses = {member.name: member.front.address for member in rig.members.values() if member.front is not None}
-        async with calling(addresses, self._history, self._rng) as calls:
+        async with calling(addresses, self._history, self._rng, rig.keys) as calls:
             await self._play(calls, self._options.warm_up, [])
             await self._rest()
             before = await figures.measure(rig)

@@ -32,6 +32,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "I8": (checks_runs.cancels_take_effect, checks_execution.nothing_runs_after_cancel),
     "I9": (checks_runs.rolled_back_is_gone,),
     "I10": (checks_surroundings.redis_holds_hints,),
+    "I11": (checks_surroundings.strangers_learn_nothing,),
     "I12": (checks_surroundings.bad_input_changes_nothing, checks_surroundings.no_internals),
     "I13": (checks_execution.drains_lose_nothing,),
     "recovery": (checks_surroundings.nothing_surprises,),

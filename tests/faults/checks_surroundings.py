@@ -35,6 +35,14 @@ def bad_input_changes_nothing(case: Case) -> Iterator[Finding]:
             yield Finding(f"a bad request left run {entry['run']} or thread {entry['thread']}", entry["run"])
 
 
+def strangers_learn_nothing(case: Case) -> Iterator[Finding]:
+    """Another tenant is told of a run or thread what it is told of one that does not exist."""
+    for entry in case.evidence.of("stranger"):
+        if entry["told"] != entry["unknown"]:
+            text = f"{entry['method']} told a stranger {entry['told']!r}, and {entry['unknown']!r} of what is not there"
+            yield Finding(text, entry["run"])
+
+
 def no_internals(case: Case) -> Iterator[Finding]:
     """No call is answered INTERNAL."""
     for entry in case.evidence.of("internal"):

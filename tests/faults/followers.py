@@ -71,7 +71,7 @@ class Followers:
         request = stream_pb2.StreamRunRequest(run_id=reading.run_id, after_event_id=reading.last_id)
         # What a careful client sets, so that a stream through a dead network ends.
         request.heartbeat_interval.FromMilliseconds(1000)
-        call = self._calls.one("stream").StreamRun(request, timeout=120)
+        call = self._calls.one("stream").StreamRun(request, timeout=120, metadata=self._calls.metadata)
         leaves_after = rng.randint(1, self._attention) if restless and rng.random() < 0.5 else None
         slow = rng.uniform(0.01, 0.2) if restless and rng.random() < 0.2 else 0.0
         try:

@@ -18,6 +18,8 @@ import psutil
 from runwire.cli.errors import StackError
 from runwire.cli.process import Process
 from runwire.cli.stack import Stack
+from runwire.core.access.api_keys import add_line, new_key
+from runwire.core.ids import DEFAULT_TENANT
 from runwire.core.postgres import migrate
 from runwire.core.settings import Settings
 from runwire.embedded import Postgres, Redis
@@ -29,6 +31,9 @@ PROJECT = HERE / "project" / "langgraph.json"
 
 SERVICES = ("resource-1", "resource-2", "dispatch-1", "dispatch-2", "stream-1", "stream-2")
 WORKERS = ("worker-1", "worker-2", "worker-3")
+
+STRANGER = "stranger"
+TENANTS = (DEFAULT_TENANT, STRANGER)
 
 _START_SECONDS = 90.0
 
@@ -115,7 +120,17 @@ class Rig:
         self.links: list[Link] = []
         self.redis_prefix = "faults"
         self.servers_in_hand: set[str] = set()
+        self.keys = {tenant: self._new_key(tenant) for tenant in TENANTS}
         self._changes = changes
+
+    @property
+    def _keys_file(self) -> Path:
+        return self.folder / "keys"
+
+    def _new_key(self, tenant: str) -> str:
+        key, line = new_key(tenant, "campaign", ["*"], None)
+        add_line(self._keys_file, line)
+        return key
 
     @property
     def journal(self) -> Path:
@@ -140,6 +155,7 @@ class Rig:
             "database_uri": postgres.uri(self.postgres.uri),
             "redis_uri": redis.uri(self.redis.uri),
             "redis_prefix": self.redis_prefix,
+            "api_keys_file": str(self._keys_file),
             "graphs": PROJECT,
             "executors": 1,
             "slots": 24,

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 
 from runwire.api.dispatch.v1 import crons_pb2, runs_pb2, thread_state_pb2
+from runwire.api.resource.v1 import threads_pb2
+from runwire.api.stream.v1 import stream_pb2
 from runwire.api.type.v1.json_pb2 import Json
 from tests.faults import plans
-from tests.faults.calls import Refused, Unknown
+from tests.faults.calls import Calls, Refused, Unknown
 from tests.faults.load import Story, User
 from tests.faults.plans import Plan
+from tests.faults.rig import STRANGER
 from tests.harness.platform import resume
 
 
@@ -227,6 +231,51 @@ async def delayed(user: User) -> None:
     await user.end(request.run_id)
 
 
+async def stranger(user: User) -> None:
+    """Another tenant asks for what it must not know of: the answers are those of ids that nobody has."""
+    run_id = await user.create(plans.many_steps(user.rng))
+    theirs = user.calls.by(STRANGER)
+    for service, method, request in _ASKS:
+        try:
+            told = await _told(theirs, service, method, request(run_id, user.thread_id))
+            unknown = await _told(theirs, service, method, request(plans.new_id(), plans.new_id()))
+        except Unknown:
+            continue
+        user.calls.history.note("stranger", run=run_id, method=method, told=told, unknown=unknown)
+    await user.end(run_id)
+
+
+_ASKS: Sequence[tuple[str, str, Callable[[str, str], Message]]] = [
+    ("runs", "GetRun", lambda run_id, _: runs_pb2.GetRunRequest(run_id=run_id)),
+    ("runs", "CancelRun", lambda run_id, _: runs_pb2.CancelRunRequest(run_id=run_id)),
+    ("runs", "DeleteRun", lambda run_id, _: runs_pb2.DeleteRunRequest(run_id=run_id)),
+    ("stream", "WaitRun", lambda run_id, _: stream_pb2.WaitRunRequest(run_id=run_id)),
+    ("threads", "GetThread", lambda _, thread_id: threads_pb2.GetThreadRequest(thread_id=thread_id)),
+    ("threads", "DeleteThread", lambda _, thread_id: threads_pb2.DeleteThreadRequest(thread_id=thread_id)),
+    (
+        "thread_state",
+        "GetThreadState",
+        lambda _, thread_id: thread_state_pb2.GetThreadStateRequest(thread_id=thread_id),
+    ),
+    (
+        "runs",
+        "ListRuns",
+        lambda _, thread_id: runs_pb2.ListRunsRequest(filter=runs_pb2.RunFilter(thread_id=thread_id)),
+    ),
+]
+
+
+async def _told(calls: Calls, service: str, method: str, request: Message) -> str:
+    """The answer, without the ids that were asked for."""
+    try:
+        told = str(await calls.definitely(service, method, request, within=20))
+    except Refused as refused:
+        told = f"{refused.code} {refused.reason} {refused.details}"
+    for _, value in request.ListFields():
+        told = told.replace(str(value), "…")
+    return told
+
+
 ALL: Mapping[str, tuple[Story, float]] = {
     "short": (short, 22),
     "many_steps": (many_steps, 8),
@@ -248,5 +297,6 @@ ALL: Mapping[str, tuple[Story, float]] = {
     "cron": (cron, 0.7),
     "batch": (batch, 3),
     "delayed": (delayed, 2),
+    "stranger": (stranger, 1.5),
 }
 """Each story, and how often it is played beside the others."""

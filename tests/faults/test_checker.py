@@ -305,6 +305,11 @@ def redis_holds_an_input(evidence: Evidence) -> None:
     evidence.history.append(entry("redis", key="faults:wake:steps", why="a value that is no hint"))
 
 
+@forges("I11")
+def a_stranger_is_told_of_a_run(evidence: Evidence) -> None:
+    evidence.history.append(entry("stranger", method="GetRun", told="run { … }", unknown="NOT_FOUND RUN_NOT_FOUND"))
+
+
 @forges("I12")
 def a_wrong_field_is_not_named(evidence: Evidence) -> None:
     asked = {"run": "run-9", "thread": "thread-9", "wrong": ["a", "b"]}

@@ -31,7 +31,7 @@ async def run(seed: int, folder: Path) -> Result:
         history, rng = History(folder / "history.jsonl"), random.Random(seed)
         addresses = {member.name: member.front.address for member in rig.members.values() if member.front is not None}
         rounds = late = 0
-        async with calling(addresses, history, rng) as calls:
+        async with calling(addresses, history, rng, rig.keys) as calls:
             while await _taken_over(rig) < _TRIES:
                 rounds += 1
                 users = [User(calls, rng, Running(), plans.new_id()) for _ in range(_AT_ONCE)]
