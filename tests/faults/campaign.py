@@ -39,7 +39,7 @@ class Options:
     seconds: float
     pace: float = 4.0
     most: int = 100
-    pause: float = 2.5
+    pause: float = 1.5
     followers: int = 50
     kinds: Sequence[str] = tuple(faults.KINDS)
     stories: Sequence[str] = tuple(stories.ALL)

@@ -16,6 +16,7 @@ import asyncpg
 import psutil
 
 from runwire.cli.errors import StackError
+from runwire.cli.ports import free_port
 from runwire.cli.process import Process
 from runwire.cli.stack import Stack
 from runwire.core.access.api_keys import add_line, new_key
@@ -120,6 +121,7 @@ class Rig:
         self.links: list[Link] = []
         self.redis_prefix = "faults"
         self.servers_in_hand: set[str] = set()
+        self._ports: set[int] = set()
         self.keys = {tenant: self._new_key(tenant) for tenant in TENANTS}
         self._changes = changes
 
@@ -162,7 +164,7 @@ class Rig:
             "run_timeout": timedelta(minutes=10),
             "log_level": "INFO",
             "reflection": False,
-            **{f"{part}_port": 0 for part in ("resource", "dispatch", "stream", "worker")},
+            f"{name.partition('-')[0]}_port": self._port(),
             **TIMES,
             **self._changes,
         }
@@ -178,6 +180,12 @@ class Rig:
             member.front = await self.link(f"grpc>{name}", parts.hostname or "", parts.port or 0)
         member.busy = False
         return member
+
+    def _port(self) -> int:
+        """One that no other member has either, which it may not yet listen on."""
+        port = free_port("127.0.0.1", self._ports)
+        self._ports.add(port)
+        return port
 
     def environment(self, version: str) -> dict[str, str]:
         """What processes find in their environment beside their settings."""
