@@ -170,6 +170,12 @@ async def test_a_replacement_that_does_not_fit_leaves_the_old_certificate(settin
             assert await client.threads.count() == 0
 
 
+def test_a_key_of_another_certificate_is_an_error_at_the_start(tmp_path: Path) -> None:
+    files = Authority.new(tmp_path / "a").server() | {"tls_key": Authority.new(tmp_path / "b").server()["tls_key"]}
+    with pytest.raises(AccessError, match="the key is not that of the certificate"):
+        server_credentials(Settings.model_validate(files))
+
+
 @pytest.mark.parametrize("part", ["tls_certificate", "tls_key", "tls_client_ca"])
 @pytest.mark.parametrize("content", [b"SECRET", b"", None])
 def test_files_that_are_no_certificates_are_an_error_at_the_start(
