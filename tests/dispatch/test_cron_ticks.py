@@ -123,9 +123,26 @@ async def test_a_due_cron_is_found_by_the_index_of_what_is_due(pool: Pool) -> No
     await pool.execute("ANALYZE crons")
     async with pool.acquire() as connection:
         statement = await connection.prepare(cron_ticks._SQL["claim"])
-        plan = await statement.explain(datetime(1, 1, 1, tzinfo=UTC), "", "", analyze=True)
+        plan = await statement.explain("default", datetime(1, 1, 1, tzinfo=UTC), "", analyze=True)
         scan = plan[0]["Plan"]["Plans"][0]["Plans"][0]
     assert (scan["Node Type"], scan["Index Name"], scan["Actual Rows"]) == ("Index Scan", "crons_due", 1)
+
+
+async def test_one_cron_behind_a_flood_of_another_tenants_ticks_in_the_same_turn(pool: Pool, bus: Bus) -> None:
+    await make_assistant(pool)
+    await _cron(pool, schedule="0 0 1 1 *")
+    await pool.execute("INSERT INTO tenants (tenant) VALUES ('small')")
+    await pool.execute("SELECT register_default_assistants()")
+    await pool.execute(
+        "INSERT INTO crons (tenant, cron_id, assistant_id, schedule, time_zone, request, request_digest, next_tick_at)"
+        " SELECT CASE n WHEN 300 THEN 'small' ELSE 'default' END, n::text, assistant_id, schedule, time_zone, request,"
+        " '', date_trunc('second', now()) - (301 - n) * interval '1 millisecond'"
+        " FROM crons, generate_series(1, 300) AS n"
+    )
+    async with Hints(bus) as hints:
+        assert await CronTicks(pool, bus, hints).tick_crons()
+    assert await pool.fetchval("SELECT count(*) FROM runs WHERE tenant = 'small'") == 1
+    assert 150 < await pool.fetchval("SELECT count(*) FROM runs") < 300
 
 
 async def test_what_is_not_due_or_disabled_creates_nothing(pool: Pool, bus: Bus) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -41,10 +42,10 @@ _SQL = sql.load(__file__)
 _CRONS_AT_ONCE = 200
 _TICKS = uuid5(NAMESPACE_URL, "runwire:cron-ticks")
 
-Place: TypeAlias = tuple[datetime, str, str]
-"""A cron's place in the order of what is due."""
+Place: TypeAlias = tuple[datetime, str]
+"""A cron's place in the order of what is due of its tenant."""
 
-_START: Place = (datetime(1, 1, 1, tzinfo=UTC), "", "")
+_START: Place = (datetime(1, 1, 1, tzinfo=UTC), "")
 
 
 def run_id_of(tenant: str, cron_id: str, tick: datetime) -> UUID:
@@ -70,31 +71,33 @@ class CronTicks:
         self._limits = limits
 
     async def tick_crons(self) -> bool:
-        """Takes each due cron once. True: there may be more."""
-        place = _START
+        """Takes each due cron once, in turn between tenants. True: there may be more."""
+        tenants = deque((row["tenant"], _START) for row in await self._pool.fetch(_SQL["due_tenants"]))
         for _ in range(_CRONS_AT_ONCE):
-            found = await self._tick_next(place)
-            if found is None:
+            if not tenants:
                 return False
-            place = found
-        return True
+            tenant, place = tenants.popleft()
+            found = await self._tick_next(tenant, place)
+            if found is not None:
+                tenants.append((tenant, found))
+        return bool(tenants)
 
-    async def _tick_next(self, after: Place) -> Place | None:
+    async def _tick_next(self, tenant: str, after: Place) -> Place | None:
         place: Place | None = None
         try:
             with _once_committed(self._bus, self._hints) as hints:
                 async with self._pool.acquire() as connection, connection.transaction():
-                    row = await connection.fetchrow(_SQL["claim"], *after)
+                    row = await connection.fetchrow(_SQL["claim"], tenant, *after)
                     if row is None:
                         return None
-                    place = (row["next_tick_at"], row["tenant"], row["cron_id"])
+                    place = (row["next_tick_at"], row["cron_id"])
                     # With a connection in place of the pool, what is created is part of its transaction.
                     await _tick(connection, row, Runs(connection, hints, self._expiry, self._limits))
         except Exception as error:
             # One cron that can't tick does not hold up the others.
             if place is None or postgres.is_transient(error):
                 raise
-            _log.error("a cron can't tick", exc_info=error, extra={"action": "cron_failed", "cron_id": place[2]})
+            _log.error("a cron can't tick", exc_info=error, extra={"action": "cron_failed", "cron_id": place[1]})
         return place
 
 

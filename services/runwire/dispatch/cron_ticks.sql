@@ -1,11 +1,15 @@
+-- name: due_tenants
+-- Those who have crons that are due; whoever comes first does by lot.
+SELECT l.tenant FROM cron_lanes l WHERE l.next_tick_at <= now() ORDER BY random()
+
 -- name: claim
--- The cron that has been due for longest, behind those that this turn has seen. Nobody else ticks it meanwhile.
--- $1 next_tick_at, $2 tenant, $3 cron_id of the one before it
+-- The tenant's cron that has been due for longest, behind those that this turn has seen. Nobody else ticks it meanwhile.
+-- $1 tenant, $2 next_tick_at and $3 cron_id of the one before it
 SELECT
     now() AS now, tenant, cron_id, thread_id, schedule, time_zone, request, enabled, end_at, next_tick_at
 FROM crons
-WHERE next_tick_at <= now() AND (next_tick_at, tenant, cron_id) > ($1, $2, $3)
-ORDER BY next_tick_at, tenant, cron_id
+WHERE tenant = $1 AND next_tick_at <= now() AND (next_tick_at, cron_id) > ($2, $3)
+ORDER BY next_tick_at, cron_id
 LIMIT 1
 FOR UPDATE SKIP LOCKED
 
