@@ -61,7 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seconds", type=float, help="instead of minutes")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
-    parser.add_argument("--pace", type=float, default=4.0, help="stories a second")
+    parser.add_argument("--pace", type=float, default=5.0, help="stories a second")
     parser.add_argument("--pause", type=float, default=1.5, help="seconds between faults, in the mean")
     parser.add_argument("--followers", type=int, default=50)
     parser.add_argument("--faults", nargs="*", choices=list(faults.KINDS), metavar="KIND", help="only these kinds")

@@ -37,7 +37,7 @@ class Options:
 
     seed: int
     seconds: float
-    pace: float = 4.0
+    pace: float = 5.0
     most: int = 100
     pause: float = 1.5
     followers: int = 50

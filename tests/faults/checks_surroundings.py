@@ -14,7 +14,6 @@ _POOLS = {
     "dispatch": {"postgres": 10, "redis": 32},
     "stream": {"postgres": 10},
     "worker": {"postgres": 13, "redis": 64},
-    "executor": {"files": 80},
 }
 _MORE_MEGABYTES = 40
 _STREAM_REDIS_CONNECTIONS = 6

@@ -25,7 +25,7 @@ async def measure(rig: Rig) -> dict[str, dict[str, float]]:
     for member in rig.members.values():
         if member.pid is None:
             continue
-        links = {"postgres": len(member.postgres.pairs), "redis": len(member.redis.pairs)}
+        links = {"postgres": member.postgres.clients, "redis": member.redis.clients}
         _note(found, member.part, {**await _process(rig, member.pid), **links})
         for executor in member.executors():
             _note(found, "executor", await _process(rig, executor.pid))
@@ -43,7 +43,8 @@ async def _process(rig: Rig, pid: int) -> dict[str, float]:
         process = psutil.Process(pid)
         return {
             "megabytes": round(process.memory_info().rss / 1e6, 1),
-            "files": process.num_fds(),
+            # Connections are counted apart.
+            "files": process.num_fds() - len(process.net_connections(kind="inet")),
             **await _inside(rig.folder / "figures" / str(pid), pid),
         }
     return {}
@@ -71,5 +72,5 @@ class Watch:
     def look(self, members: list[Member]) -> None:
         """Once in a while."""
         for member in members:
-            count = len(member.redis.pairs)
+            count = member.redis.clients
             self.most[member.name] = max(self.most.get(member.name, 0), count)

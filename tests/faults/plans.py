@@ -99,7 +99,7 @@ def chatty(rng: random.Random) -> Plan:
     """Many events, some of them large."""
     does = {
         "steps": rng.randint(1, 3),
-        "events": rng.randint(60, 200),
+        "events": rng.randint(100, 300),
         "pause": rng.uniform(0.005, 0.06),
         "pad": "x" * rng.choice([0, 0, 100, 2000]),
     }

@@ -70,9 +70,14 @@ class Side(asyncio.Protocol):
         """And now it does."""
         self.pair.other(self).pause(False)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether its far end is connected, as far as that end knows."""
+        return self.transport is not None and not self.transport.is_closing()
+
     def pause(self, paused: bool) -> None:
         """Reads, or not."""
-        if self.transport is not None and not self.transport.is_closing():
+        if self.transport is not None and self.is_open:
             (self.transport.pause_reading if paused else self.transport.resume_reading)()
 
     def send(self, data: bytes | None, delay: float, hold: bool) -> None:
@@ -100,7 +105,7 @@ class Side(asyncio.Protocol):
             self._write(data)
 
     def _write(self, data: bytes | None) -> None:
-        if self.transport is None or self.transport.is_closing():
+        if self.transport is None or not self.is_open:
             return
         if data is None:
             self.transport.close()
@@ -110,7 +115,7 @@ class Side(asyncio.Protocol):
     def reset(self) -> None:
         """What a peer sees of a machine that has forgotten the connection: RST."""
         self.waiting.clear()
-        if self.transport is not None and not self.transport.is_closing():
+        if self.transport is not None and self.is_open:
             found: socket.socket = self.transport.get_extra_info("socket")
             found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.transport.abort()
@@ -171,7 +176,7 @@ class Pair:
             other.reset()
         else:
             other.send(None, self.link.weather.delay, self.link.weather.hold)
-        if all(end.transport is None or end.transport.is_closing() for end in (self.near, self.far)):
+        if not self.near.is_open and not self.far.is_open:
             self.link.pairs.discard(self)
 
     def reset(self) -> None:
@@ -205,6 +210,11 @@ class Link:
         if self._server is not None:
             self._server.close()
         self.reset(lambda: True)
+
+    @property
+    def clients(self) -> int:
+        """Connections that the client has."""
+        return sum(pair.near.is_open for pair in self.pairs)
 
     @property
     def address(self) -> str:
