@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,23 +34,31 @@ every_rpc = pytest.mark.parametrize("rpc", all_rpcs(), ids=lambda rpc: rpc.name)
 [LIST_THREADS] = [rpc for rpc in all_rpcs() if rpc.name == "ListThreads"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Mutual:
     """Services that ask for certificates of their authority."""
 
-    guarded: Guarded
-    authority: Authority
+    def __init__(self, guarded: Guarded, authority: Authority) -> None:
+        self.guarded = guarded
+        self.authority = authority
+        self._channels: dict[tuple[str, str], grpc.aio.Channel] = {}
 
-    @cache  # noqa: B019
     def certificate(self, name: str) -> tuple[Path, Path]:
         """The files of a certificate with this DNS name and of its key."""
-        return self.authority.issue(name.replace(":", "-"), f"{name.replace(':', '-').replace('*', 'all')}.example")
+        plain = name.replace(":", "-").replace("*", "all")
+        return self.authority.issue(plain, f"{plain}.example")
 
     async def refused(self, rpc: Rpc, name: str, request: bytes, metadata: Any = ()) -> Refused | None:
         """How a caller with this certificate is refused."""
-        credentials = self.authority.credentials(self.certificate(name))
-        async with grpc.aio.secure_channel(self.guarded.addresses[rpc.process], credentials) as channel:
-            return await refused_on(channel, rpc, metadata, request)
+        if (rpc.process, name) not in self._channels:
+            credentials = self.authority.credentials(self.certificate(name))
+            made = grpc.aio.secure_channel(self.guarded.addresses[rpc.process], credentials)
+            self._channels[rpc.process, name] = made
+        return await refused_on(self._channels[rpc.process, name], rpc, metadata, request)
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        for channel in self._channels.values():
+            await channel.close()
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +86,9 @@ async def mutual(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> 
             **authority.server(),
         )
         async with serving(settings) as platform:
-            yield Mutual(Guarded(platform.addresses, keys, folder / "keys.jsonl"), authority)
+            made = Mutual(Guarded(platform.addresses, keys, folder / "keys.jsonl"), authority)
+            yield made
+            await made.close()
 
 
 @every_rpc
@@ -241,17 +249,25 @@ def test_a_line_names_one_certificate_and_none_twice(tmp_path: Path, content: st
         Certificates(file)
 
 
+_ONE_GRAPH = """
+from langgraph.graph import StateGraph
+
+graph = StateGraph(dict).add_node("node", lambda state: state).set_entry_point("node").compile()
+"""
+
+
 async def test_a_workers_health_speaks_tls_too(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.harness.in_process import PROJECT
-
+    graphs = tmp_path / "langgraph.json"
+    graphs.write_text('{"graphs": {"one": "./one.py:graph"}}')
+    (tmp_path / "one.py").write_text(_ONE_GRAPH)
     authority = Authority.new(tmp_path / "authority")
     certificate, key = authority.issue("caller", "caller.example")
     monkeypatch.setenv("RUNWIRE_CALLER_CA", str(authority.file))
     monkeypatch.setenv("RUNWIRE_CALLER_CERTIFICATE", str(certificate))
     monkeypatch.setenv("RUNWIRE_CALLER_KEY", str(key))
-    mutual = {**authority.server(), "tls_client_ca": str(authority.file), "graphs": PROJECT}
+    mutual = {**authority.server(), "tls_client_ca": str(authority.file), "graphs": graphs}
     encrypted = settings.model_copy(update=mutual)
     async with stack.running(encrypted, log_dir=tmp_path, processes=["worker"]) as started:
         address = started.address("worker")

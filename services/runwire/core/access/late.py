@@ -16,35 +16,29 @@ Admit: TypeAlias = Callable[[Context], None]
 
 
 def by_certificate(handler: Any, admit: Admit) -> Any:
-    """The handler, for callers that are admitted."""
+    """The handler, for callers that are admitted. Those of our methods take bytes here."""
     if handler is None:
         return None
+    codecs = handler.request_deserializer, handler.response_serializer
     if handler.request_streaming:
-        return grpc.stream_stream_rpc_method_handler(
-            _stream(handler.stream_stream, admit, _as_it_is), handler.request_deserializer, handler.response_serializer
-        )
-    parse = handler.request_deserializer or _as_it_is
+        return grpc.stream_stream_rpc_method_handler(_stream(handler.stream_stream, admit), *codecs)
     if handler.response_streaming:
-        return grpc.unary_stream_rpc_method_handler(
-            _stream(handler.unary_stream, admit, parse), None, handler.response_serializer
-        )
-    return grpc.unary_unary_rpc_method_handler(
-        _unary(handler.unary_unary, admit, parse), None, handler.response_serializer
-    )
+        return grpc.unary_stream_rpc_method_handler(_stream(handler.unary_stream, admit), *codecs)
+    return grpc.unary_unary_rpc_method_handler(_unary(handler.unary_unary, admit), *codecs)
 
 
-def _unary(inner: Any, admit: Admit, parse: Callable[[Any], Any]) -> Any:
+def _unary(inner: Any, admit: Admit) -> Any:
     async def call(request: Any, context: Context) -> Any:
         await _ask(admit, context)
-        return await inner(parse(request), context)
+        return await inner(request, context)
 
     return call
 
 
-def _stream(inner: Any, admit: Admit, parse: Callable[[Any], Any]) -> Any:
+def _stream(inner: Any, admit: Admit) -> Any:
     async def call(request: Any, context: Context) -> AsyncIterator[Any]:
         await _ask(admit, context)
-        async for answer in inner(parse(request), context):
+        async for answer in inner(request, context):
             yield answer
 
     return call
@@ -55,7 +49,3 @@ async def _ask(admit: Admit, context: Context) -> None:
         admit(context)
     except Refusal as refusal:
         await abort(context, refusal)
-
-
-def _as_it_is(request: Any) -> Any:
-    return request
