@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,7 @@ from runwire.api.dispatch.v1 import runs_pb2
 from runwire.api.dispatch.v1.runs_pb2 import CreateRunRequest
 from runwire.api.type.v1 import run_pb2
 from runwire.api.type.v1.json_pb2 import Json
-from runwire.api.type.v1.run_pb2 import RunConfig
+from runwire.api.type.v1.run_pb2 import Run, RunConfig
 from runwire.core.bus import Bus
 from runwire.core.ids import new_uuid
 from runwire.core.postgres import Pool
@@ -73,7 +74,26 @@ async def test_metadata_is_the_assistants_the_threads_and_the_requests(dispatch:
     await make_thread(pool, metadata='{"b":2,"c":2}')
     request = a_run(thread_id="thread-1", metadata=Json(text='{"c":3}'))
     run = (await dispatch.runs.CreateRun(request)).run
-    assert run.metadata.text == '{"a": 1, "b": 2, "c": 3}'
+    assert json.loads(run.metadata.text) == {"a": 1, "b": 2, "c": 3, **_named(run)}
+
+
+def _named(run: Run) -> dict[str, str]:
+    return {"graph_id": run.graph_id, "assistant_id": run.assistant_id}
+
+
+async def test_metadata_names_the_runs_own_assistant_and_not_that_of_the_run_before(
+    dispatch: Dispatch, pool: Pool
+) -> None:
+    await make_assistant(pool)
+    await make_assistant(pool, "helper")
+    await make_thread(pool)
+    first = (await dispatch.runs.CreateRun(a_run(thread_id="thread-1"))).run
+    second = (await dispatch.runs.CreateRun(a_run(thread_id="thread-1", assistant_id="helper"))).run
+    assert first.assistant_id != second.assistant_id
+    for run in (first, second):
+        assert json.loads(run.metadata.text) == _named(run)
+    without = (await dispatch.runs.CreateRun(a_run())).run
+    assert json.loads(without.metadata.text) == {}
 
 
 async def test_the_time_limit_and_the_event_log_are_columns(dispatch: Dispatch, pool: Pool) -> None:

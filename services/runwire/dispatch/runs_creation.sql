@@ -13,7 +13,11 @@ FROM create_run(
         WHERE a.tenant = $2 AND a.assistant_id = $5 AND a.version = $6 AND a.created_at = $16
         AND ($17 = $5 OR NOT EXISTS (SELECT 1 FROM assistants n WHERE n.tenant = $2 AND n.assistant_id = $17))
     ),
-    $7, $8, $9, $10, $11, $12, $13, $14, NULL, $15, $18, $19, $20, $23, $21, $22
+    $7, $8, $9, $10, $11, $12,
+    -- The thread's metadata says so too, of the run before this one.
+    CASE WHEN $3::text IS NULL THEN '{}'
+        ELSE jsonb_build_object('graph_id', $7::text, 'assistant_id', $5::text) END || $13::jsonb,
+    $14, NULL, $15, $18, $19, $20, $23, $21, $22
 ) AS c
 CROSS JOIN LATERAL (SELECT (c.run).*) AS r
 
