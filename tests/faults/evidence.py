@@ -88,7 +88,7 @@ class Row:
     error_type: str | None = None
     thread_id: str | None = None
     cron_id: str | None = None
-    due_at: int = 0
+    graph_id: str = "steps"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -168,8 +168,7 @@ async def _read_audit(connection: Any, evidence: Evidence) -> None:
 
 async def _read_rows(connection: Any, evidence: Evidence) -> None:
     for row in await connection.fetch(
-        "SELECT run_id::text, status, claim, attempts, error_type, thread_id, cron_id,"
-        " (extract(epoch FROM due_at) * 1000000000)::bigint AS due_at FROM runs"
+        "SELECT run_id::text, status, claim, attempts, error_type, thread_id, cron_id, graph_id FROM runs"
     ):
         run_id, *fields = row
         evidence.rows[run_id] = Row(**dict(zip(list(row.keys())[1:], fields, strict=True)))

@@ -27,6 +27,9 @@ def of_campaign(outcome: Outcome) -> dict[str, Any]:
         "runs": len(evidence.rows),
         "runs acknowledged": len(list(evidence.of("created"))),
         "runs by status": dict(sorted(statuses.items())),
+        "runs whose attempts all died": sum(
+            row.error_type == "AttemptsExhausted" and row.graph_id != "deadly" for row in evidence.rows.values()
+        ),
         "events logged": sum(log.events for log in evidence.logs.values()),
         "events read": outcome.figures["events read"],
         "joins": outcome.figures["joins"],

@@ -246,6 +246,11 @@ def the_last_events_are_missing(evidence: Evidence) -> None:
 
 
 @forges("I6")
+def a_gap_is_said_of_what_the_log_has(evidence: Evidence) -> None:
+    evidence.history.append(reading([1, 1, 2, "f"], ["gap", "GAP_REASON_LOST"], [1, 4, 4, "g"]))
+
+
+@forges("I6")
 def a_reader_sees_another_event(evidence: Evidence) -> None:
     evidence.history.append(reading([1, 1, 4, "another"]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from tests.faults.campaign import Options
@@ -27,8 +28,9 @@ async def run(seed: int, folder: Path) -> Result:
         members=("worker-1", "dispatch-1", "stream-1", "stream-2"),
     )
     outcome = await campaign(options, folder)
-    gaps = sum(part[0] == "gap" for entry in outcome.evidence.of("read") for part in entry["parts"])
-    result = of_campaign(outcome, **{"gaps said": gaps})
+    parts = [part for entry in outcome.evidence.of("read") for part in entry["parts"]]
+    gaps = Counter(part[1] for part in parts if part[0] == "gap")
+    result = of_campaign(outcome, **{f"gaps said ({reason})": count for reason, count in gaps.items()})
     if result.figures["joins of running runs"] < _JOINS:
         result.misses.append(f"there were fewer than {_JOINS} joins")
     return result
