@@ -8,7 +8,6 @@ import grpc
 import pytest
 
 from runwire.api.resource.v1.assistants_pb2 import (
-    CountAssistantsRequest,
     DeleteAssistantRequest,
     GetAssistantRequest,
     ListAssistantsRequest,
@@ -25,8 +24,10 @@ async def test_a_new_tenant_runs_a_graph_by_its_name(tenants: Tenants) -> None:
 
 
 async def test_default_assistants_are_each_tenants_own(tenants: Tenants) -> None:
-    count = (await tenants.a.assistants.CountAssistants(CountAssistantsRequest())).count
-    assert count == await tenants.pool.fetchval("SELECT count(*) FROM assistants WHERE tenant = 'default'") > 0
+    listed = (await tenants.a.assistants.ListAssistants(ListAssistantsRequest(page_size=1000))).assistants
+    registered = await tenants.pool.fetch("SELECT assistant_id FROM assistants WHERE tenant = 'default' AND is_default")
+    assert registered
+    assert {a.assistant_id for a in listed if a.is_default} == {row["assistant_id"] for row in registered}
     update = UpdateAssistantRequest(assistant_id=default_assistant_id("echo"), name="changed")
     await tenants.a.assistants.UpdateAssistant(update)
     name = GetAssistantRequest(assistant_id="echo")
