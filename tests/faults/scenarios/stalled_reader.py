@@ -22,6 +22,7 @@ import psutil
 from runwire.api.stream.v1 import stream_pb2
 from runwire.api.stream.v1.stream_pb2_grpc import StreamServiceStub
 from runwire.core.bus import Bus
+from runwire.core.ids import DEFAULT_TENANT
 from runwire.core.settings import Settings
 from tests.faults.rig import rigged
 from tests.faults.scenarios.result import Result
@@ -55,10 +56,10 @@ async def run(seed: int, folder: Path) -> Result:
         producer = Producer(pool, await stack.enter_async_context(Bus(settings)), settings)
         lags, stop = Lags(), asyncio.Event()
         flooded = await _begin(producer, stack, stop, seed)
-        address = member.stack.address("stream-1")
+        stub = Stub(member.stack.address("stream-1"), rig.keys[DEFAULT_TENANT])
         for attempt in [*flooded.others, flooded.attempt]:
             for _ in range(_READERS_OF_EACH if attempt is not flooded.attempt else 1):
-                await stack.enter_async_context(_reading(address, attempt, lags))
+                await stack.enter_async_context(_reading(stub, attempt, lags))
         process = psutil.Process(member.pid)
         await asyncio.sleep(3)
         measured: dict[bool, list[list[float]]] = {False: [], True: []}
@@ -69,7 +70,7 @@ async def run(seed: int, folder: Path) -> Result:
                 before = process.memory_info().rss
                 async with AsyncExitStack() as phase:
                     if stalled:
-                        await phase.enter_async_context(_stalled(address, flooded.attempt))
+                        await phase.enter_async_context(_stalled(stub, flooded.attempt))
                     await asyncio.sleep(_SETTLE_SECONDS)
                     lags.now = []
                     await asyncio.sleep(_PHASE_SECONDS)
@@ -107,36 +108,48 @@ async def _emit(attempt: Attempt, pause: float, data: str, stop: asyncio.Event, 
         await asyncio.sleep(pause * rng.uniform(0.5, 1.5))
 
 
-def _channel(address: str) -> Any:
-    return grpc.aio.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
+class Stub:
+    """Streams on connections of their own."""
+
+    def __init__(self, address: str, key: str) -> None:
+        self._address = address
+        self._metadata = (("authorization", f"Bearer {key}"),)
+
+    @asynccontextmanager
+    async def following(self, attempt: Attempt) -> AsyncIterator[Any]:
+        """A stream of a run."""
+        async with grpc.aio.insecure_channel(self._address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+            request = stream_pb2.StreamRunRequest(run_id=str(attempt.run_id))
+            call: Any = StreamServiceStub(channel).StreamRun(request, metadata=self._metadata)
+            try:
+                yield call
+            finally:
+                call.cancel()
 
 
 @asynccontextmanager
-async def _reading(address: str, attempt: Attempt, lags: Lags) -> AsyncIterator[None]:
+async def _reading(stub: Stub, attempt: Attempt, lags: Lags) -> AsyncIterator[None]:
     async def read(call: Any) -> None:
         async for response in call:
             for event in response.events:
                 lags.note(event)
 
-    async with _channel(address) as channel:
-        call = StreamServiceStub(channel).StreamRun(stream_pb2.StreamRunRequest(run_id=str(attempt.run_id)))
+    async with stub.following(attempt) as call:
         task = asyncio.create_task(read(call))
         try:
             yield
         finally:
             call.cancel()
-            with suppress(asyncio.CancelledError, grpc.aio.AioRpcError):
+            with suppress(asyncio.CancelledError):
                 await task
 
 
 @asynccontextmanager
-async def _stalled(address: str, attempt: Attempt) -> AsyncIterator[None]:
+async def _stalled(stub: Stub, attempt: Attempt) -> AsyncIterator[None]:
     """A reader that has begun, and reads no further."""
-    async with _channel(address) as channel:
-        call: Any = StreamServiceStub(channel).StreamRun(stream_pb2.StreamRunRequest(run_id=str(attempt.run_id)))
+    async with stub.following(attempt) as call:
         await call.read()
         yield
-        call.cancel()
 
 
 def _judged(measured: dict[bool, list[list[float]]], grown: list[float]) -> Result:
