@@ -31,7 +31,7 @@ from tests.stream.producer import Attempt, Producer
 _RUNS, _READERS_OF_EACH = 20, 10
 _EVENTS_A_SECOND = 5.0
 _FLOOD_BYTES, _FLOOD_SECONDS = 50_000, 0.1
-_PAIRS, _PHASE_SECONDS, _SETTLE_SECONDS = 6, 8.0, 1.0
+_PAIRS, _PHASE_SECONDS, _SETTLE_SECONDS = 10, 5.0, 2.5
 _MORE_LAG, _MORE_MEGABYTES = 1.10, 5.0
 
 
@@ -64,6 +64,7 @@ async def run(seed: int, folder: Path) -> Result:
         await asyncio.sleep(3)
         measured: dict[bool, list[list[float]]] = {False: [], True: []}
         grown: list[float] = []
+        worked: dict[bool, float] = {False: 0.0, True: 0.0}
         rng = random.Random(seed)
         for _ in range(_PAIRS):
             for stalled in rng.sample([False, True], 2):
@@ -72,14 +73,15 @@ async def run(seed: int, folder: Path) -> Result:
                     if stalled:
                         await phase.enter_async_context(_stalled(stub, flooded.attempt))
                     await asyncio.sleep(_SETTLE_SECONDS)
-                    lags.now = []
+                    lags.now, began = [], _worked(process)
                     await asyncio.sleep(_PHASE_SECONDS)
                     measured[stalled].append(lags.now)
+                    worked[stalled] += _worked(process) - began
                     lags.now = None
                     if stalled:
                         grown.append((process.memory_info().rss - before) / 1e6)
         stop.set()
-    return _judged(measured, grown)
+    return _judged(measured, grown, worked)
 
 
 class Flooded:
@@ -152,7 +154,13 @@ async def _stalled(stub: Stub, attempt: Attempt) -> AsyncIterator[None]:
         yield
 
 
-def _judged(measured: dict[bool, list[list[float]]], grown: list[float]) -> Result:
+def _worked(process: psutil.Process) -> float:
+    """Seconds of processor time so far."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _judged(measured: dict[bool, list[list[float]]], grown: list[float], worked: dict[bool, float]) -> Result:
     lags = {stalled: [lag for phase in phases for lag in phase] for stalled, phases in measured.items()}
     without, beside = (_percentile_99(lags[stalled]) * 1000 for stalled in (False, True))
     paired = statistics.median(
@@ -166,6 +174,11 @@ def _judged(measured: dict[bool, list[list[float]]], grown: list[float]) -> Resu
         "lag at the 99th percentile, with (ms)": round(beside, 2),
         "growth, all events": f"{(beside / without - 1) * 100:+.1f} %",
         "growth, median of the pairs": f"{(paired - 1) * 100:+.1f} %",
+        "each pair (ms)": " ".join(
+            f"{_percentile_99(a) * 1000:.0f}/{_percentile_99(b) * 1000:.0f}"
+            for a, b in zip(measured[False], measured[True], strict=True)
+        ),
+        "processor time of the Stream process, without and with (s)": f"{worked[False]:.2f} {worked[True]:.2f}",
         "memory of the Stream process, most (MB)": round(max(grown), 1),
     }
     misses = []
