@@ -22,7 +22,12 @@ class Violation:
 Check = Callable[[Case], Iterator[Finding]]
 
 CHECKS: Mapping[str, tuple[Check, ...]] = {
-    "I1": (checks_runs.ends_once, checks_runs.ends_as_expected, checks_runs.told_the_truth),
+    "I1": (
+        checks_runs.ends_once,
+        checks_runs.ends_as_expected,
+        checks_runs.told_the_truth,
+        checks_runs.crons_tick_once,
+    ),
     "I2": (checks_runs.one_runs, checks_runs.in_order, checks_execution.code_of_one_runs),
     "I3": (checks_execution.no_stale_writes,),
     "I4": (checks_execution.applied_once, checks_execution.checkpointed_not_repeated),

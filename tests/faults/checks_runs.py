@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from tests.faults.case import FINAL, Case, Finding
@@ -94,6 +94,18 @@ def told_the_truth(case: Case) -> Iterator[Finding]:
         yield Finding(f"run {entry['run']} was waited for in vain", entry["run"])
     for entry in case.evidence.of("misanswered"):
         yield Finding(f"a call was answered as the contract does not say: {entry['text']}", entry.get("run", ""))
+
+
+def crons_tick_once(case: Case) -> Iterator[Finding]:
+    """A cron makes no more runs than it had ticks, however many replicas tick and whatever they hear of it."""
+    made = Counter(row.cron_id for row in case.evidence.rows.values() if row.cron_id is not None)
+    disabled = {entry["cron"]: entry["until"] for entry in case.evidence.of("cron disabled")}
+    for entry in case.evidence.of("cron created"):
+        if until := disabled.get(entry["cron"]):
+            ticks = (until - entry["at"]) // (entry["every"] * 1_000_000_000) + 1
+            if made[entry["cron"]] > ticks:
+                text = f"cron {entry['cron']} made {made[entry['cron']]} runs in {ticks} ticks"
+                yield Finding(text, thread_id=entry["thread"])
 
 
 def one_runs(case: Case) -> Iterator[Finding]:

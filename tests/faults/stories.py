@@ -200,7 +200,7 @@ async def cron(user: User) -> None:
     request = crons_pb2.CreateCronRequest(cron_id=cron_id, schedule="*/2 * * * * *", run=run)
     at = time.time_ns()
     await user.calls.definitely("crons", "CreateCron", request)
-    user.calls.history.note("cron created", at=at, cron=cron_id, thread=user.thread_id, token=token)
+    user.calls.history.note("cron created", at=at, cron=cron_id, thread=user.thread_id, token=token, every=2)
     await user.pause(3, 8)
     await user.calls.definitely("crons", "UpdateCron", crons_pb2.UpdateCronRequest(cron_id=cron_id, enabled=False))
     user.calls.history.note("cron disabled", cron=cron_id)

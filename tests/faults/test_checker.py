@@ -150,6 +150,15 @@ def a_wait_tells_another_end(evidence: Evidence) -> None:
     evidence.history.append(entry("ended", status="error"))
 
 
+@forges("I1")
+def a_cron_ticks_twice_at_once(evidence: Evidence) -> None:
+    evidence.history += [
+        entry("cron created", cron="cron-1", thread=THREAD, every=2),
+        entry("cron disabled", cron="cron-1"),
+    ]
+    evidence.rows |= {f"tick-{number}": Row(status="success", cron_id="cron-1") for number in range(3)}
+
+
 @forges("I2")
 def two_runs_of_a_thread_are_running(evidence: Evidence) -> None:
     evidence.changes[2:2] = [change(3, "pending", "running", "run-2"), change(4, "running", "success", "run-2")]
