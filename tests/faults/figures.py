@@ -25,11 +25,23 @@ async def measure(rig: Rig) -> dict[str, dict[str, float]]:
     for member in rig.members.values():
         if member.pid is None:
             continue
-        links = {"postgres": member.postgres.clients, "redis": member.redis.clients}
-        _note(found, member.part, {**await _process(rig, member.pid), **links})
+        _note(found, member.part, {**await _process(rig, member.pid), **_connections(member)})
         for executor in member.executors():
             _note(found, "executor", await _process(rig, executor.pid))
     return found
+
+
+def _connections(member: Member) -> dict[str, float]:
+    """As the system knows them: a link knows of some that the process has given up."""
+    ports = {"postgres": member.postgres.port, "redis": member.redis.port}
+    counts: dict[str, float] = dict.fromkeys(ports, 0)
+    for process in [psutil.Process(member.pid), *member.executors()]:
+        with suppress(psutil.NoSuchProcess):
+            for connection in process.net_connections(kind="tcp"):
+                for name, port in ports.items():
+                    is_open = connection.status == psutil.CONN_ESTABLISHED
+                    counts[name] += is_open and connection.raddr.port == port
+    return counts
 
 
 def _note(found: dict[str, dict[str, float]], part: str, figures: dict[str, float]) -> None:

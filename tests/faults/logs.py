@@ -31,7 +31,7 @@ def logged_errors(folder: Path) -> Iterator[str]:
                 record: dict[str, Any] = json.loads(line)
                 if record["level"] == "ERROR" and record.get("action") not in _EXPECTED_ACTIONS:
                     yield f"{file.name}: {record['message']} {_last_line(record)}"
-            elif traceback and line and not line.startswith((" ", "+")):
+            elif traceback and line and not line.startswith((" ", "+", "Traceback")):
                 if not line.startswith(_EXPECTED_ENDS):
                     yield f"{file.name}: {line} {' '.join(traceback[-2:])}"
                 traceback = []

@@ -56,7 +56,7 @@ class Side(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The other end hears of it behind the data."""
         self.pair.pass_on(self, None)
-        return True
+        return not self.pair.lost_for_good
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The other end goes as well, unless the pair is half open."""
