@@ -29,7 +29,7 @@ async def test_migrate_makes_the_schema(start: Start, servers: Servers) -> None:
         (["migrate"], {}, "Set DATABASE_URI to the database to migrate."),
         (["resource"], {}, "Set DATABASE_URI and REDIS_URI, or run `runwire up`"),
         (["migrate"], {"DATABASE_URI": "postgresql://x@127.0.0.1:1/x"}, "can't be brought to the latest schema"),
-        (["migrate"], {"DATABASE_URI": "nonsense"}, "can't be brought to the latest schema"),
+        (["migrate"], {"DATABASE_URI": "nonsense"}, "RUNWIRE_DATABASE_URI: must be like postgresql://"),
         (["up"], {"RUNWIRE_LEASE": "1"}, "RUNWIRE_LEASE must be at least three times RUNWIRE_HEARTBEAT_INTERVAL."),
         (["up"], {"RUNWIRE_SLOTS": "none"}, "RUNWIRE_SLOTS: Input should be a valid integer"),
     ],
