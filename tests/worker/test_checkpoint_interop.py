@@ -182,7 +182,7 @@ async def test_our_migration_accepts_a_database_of_theirs(database_uri: str) -> 
         async with AsyncPostgresSaver.from_conn_string(database_uri) as theirs:
             await theirs.setup()
             config = await put_one(theirs, new_thread(), kept=[1, 2])
-        await connection.execute(next(MIGRATIONS.glob("*checkpoints.sql")).read_text())
+        await connection.execute(next(MIGRATIONS.glob("*_up_checkpoint_tables.sql")).read_text())
     finally:
         await connection.close()
     async with asyncpg.create_pool(database_uri, min_size=1) as pool:

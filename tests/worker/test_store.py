@@ -302,7 +302,7 @@ async def test_items_written_by_the_langgraph_package_carry_over(database_uri: s
         async with AsyncPostgresStore.from_conn_string(database_uri) as theirs:
             await theirs.setup()
             await theirs.aput(("docs", "old"), "k", {"v": 1}, ttl=5)
-        await connection.execute(next(MIGRATIONS.glob("*store.sql")).read_text())
+        await connection.execute(next(MIGRATIONS.glob("*_up_store_table.sql")).read_text())
         async with AsyncPostgresStore.from_conn_string(database_uri) as theirs:
             await theirs.setup()
     finally:

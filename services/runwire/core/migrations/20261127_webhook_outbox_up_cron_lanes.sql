@@ -1,4 +1,4 @@
--- Runs that are created by the clock.
+-- Runs that are created by the clock. Crons that are due are ticked in turn between tenants, of each the longest due first.
 
 CREATE TABLE crons (
     tenant text NOT NULL DEFAULT 'default',
@@ -27,8 +27,29 @@ CREATE TABLE crons (
     CHECK (next_tick_at <= end_at)
 );
 
-CREATE INDEX crons_due ON crons (next_tick_at, tenant, cron_id) WHERE next_tick_at IS NOT NULL;
+CREATE INDEX crons_due ON crons (tenant, next_tick_at, cron_id) WHERE next_tick_at IS NOT NULL;
 CREATE INDEX crons_by_creation ON crons (tenant, created_at, cron_id);
 -- What goes with an assistant or a thread is found without reading the rest.
 CREATE INDEX crons_of_assistant ON crons (tenant, assistant_id);
 CREATE INDEX crons_of_thread ON crons (tenant, thread_id) WHERE thread_id IS NOT NULL;
+
+-- The tenants with crons that are to tick, and when the first of each does: one look at the index for each.
+CREATE VIEW cron_lanes AS
+WITH RECURSIVE lane AS (
+    (
+        SELECT c.tenant, c.next_tick_at FROM crons c
+        WHERE c.next_tick_at IS NOT NULL
+        ORDER BY c.tenant, c.next_tick_at
+        LIMIT 1
+    )
+    UNION ALL
+    SELECT following.tenant, following.next_tick_at
+    FROM lane
+    CROSS JOIN LATERAL (
+        SELECT c.tenant, c.next_tick_at FROM crons c
+        WHERE c.next_tick_at IS NOT NULL AND c.tenant > lane.tenant
+        ORDER BY c.tenant, c.next_tick_at
+        LIMIT 1
+    ) AS following
+)
+SELECT tenant, next_tick_at FROM lane;

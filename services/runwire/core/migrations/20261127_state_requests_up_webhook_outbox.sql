@@ -26,11 +26,32 @@ CREATE TABLE webhook_deliveries (
     CHECK ((state = 'pending') = (settled_at IS NULL))
 );
 
-CREATE INDEX webhook_deliveries_due ON webhook_deliveries (next_attempt_at) WHERE next_attempt_at IS NOT NULL;
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (tenant, next_attempt_at) WHERE next_attempt_at IS NOT NULL;
 CREATE INDEX webhook_deliveries_settled ON webhook_deliveries (settled_at) WHERE settled_at IS NOT NULL;
 CREATE INDEX webhook_deliveries_by_creation ON webhook_deliveries (tenant, created_at, delivery_id);
 CREATE INDEX webhook_deliveries_of_run ON webhook_deliveries (run_id, created_at, delivery_id);
 CREATE INDEX webhook_deliveries_of_thread ON webhook_deliveries (tenant, thread_id) WHERE thread_id IS NOT NULL;
+
+-- The tenants that are owed deliveries, and when the first of each is due: as `ready_lanes`, they take turns.
+CREATE VIEW webhook_lanes AS
+WITH RECURSIVE lane AS (
+    (
+        SELECT d.tenant, d.next_attempt_at FROM webhook_deliveries d
+        WHERE d.next_attempt_at IS NOT NULL
+        ORDER BY d.tenant, d.next_attempt_at
+        LIMIT 1
+    )
+    UNION ALL
+    SELECT following.tenant, following.next_attempt_at
+    FROM lane
+    CROSS JOIN LATERAL (
+        SELECT d.tenant, d.next_attempt_at FROM webhook_deliveries d
+        WHERE d.next_attempt_at IS NOT NULL AND d.tenant > lane.tenant
+        ORDER BY d.tenant, d.next_attempt_at
+        LIMIT 1
+    ) AS following
+)
+SELECT tenant, next_attempt_at FROM lane;
 
 -- A time as RFC 3339 has it, whatever the session's time zone.
 CREATE FUNCTION rfc3339(p_time timestamptz) RETURNS text
@@ -98,7 +119,7 @@ DECLARE
     gone runs := OLD;
 BEGIN
     IF OLD.finished_at IS NOT NULL THEN
-        DELETE FROM webhook_deliveries WHERE run_id = OLD.run_id;
+        DELETE FROM webhook_deliveries WHERE tenant = OLD.tenant AND run_id = OLD.run_id;
         RETURN NULL;
     END IF;
     IF OLD.thread_id IS NOT NULL THEN

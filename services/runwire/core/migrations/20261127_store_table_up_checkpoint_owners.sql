@@ -1,5 +1,12 @@
--- What lies in the tables of checkpoints may have been written by anybody: a value of a wrong type fails no statement. Whoever
--- reads the checkpoint says what is wrong with it.
+-- Whose the rows of the checkpoint tables are: those of a thread, of a run without one, and those that a run wrote to its thread.
+-- What lies in these tables may have been written by anybody: a value of a wrong type fails no statement. Whoever reads the
+-- checkpoint says what is wrong with it.
+
+-- The column of the checkpoint tables that a thread's rows carry. Tenants other than the default have theirs apart.
+CREATE FUNCTION checkpoint_thread(p_tenant text, p_thread_id text, p_run_id uuid) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN p_tenant = 'default' THEN '' ELSE p_tenant || '/' END || COALESCE(p_thread_id, p_run_id::text)
+$$;
 
 CREATE FUNCTION json_object_or_null(p_value jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE AS $$
@@ -8,7 +15,7 @@ $$;
 
 -- Removes what a run has written to its thread's checkpoints, and puts back what it replaced. The run is the newest of its
 -- thread, so no later checkpoint builds on what goes.
-CREATE OR REPLACE FUNCTION delete_checkpoints_of_run(p_tenant text, p_thread_id text, p_run_id uuid) RETURNS void
+CREATE FUNCTION delete_checkpoints_of_run(p_tenant text, p_thread_id text, p_run_id uuid) RETURNS void
 LANGUAGE sql AS $$
     UPDATE checkpoint_writes
     SET type = replaced_type, blob = replaced_blob, run_id = replaced_run_id,
@@ -36,4 +43,12 @@ LANGUAGE sql AS $$
         AND c.metadata ->> 'run_id' IS DISTINCT FROM p_run_id::text
         AND c.checkpoint -> 'channel_versions' ->> b.channel = b.version
     )
+$$;
+
+-- Removes everything under a checkpoint thread.
+CREATE FUNCTION delete_checkpoints_of_thread(p_checkpoint_thread text) RETURNS void
+LANGUAGE sql AS $$
+    DELETE FROM checkpoint_writes WHERE thread_id = p_checkpoint_thread;
+    DELETE FROM checkpoint_blobs WHERE thread_id = p_checkpoint_thread;
+    DELETE FROM checkpoints WHERE thread_id = p_checkpoint_thread;
 $$;

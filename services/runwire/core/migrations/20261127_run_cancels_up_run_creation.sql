@@ -1,9 +1,19 @@
--- A thread that a run's creation makes lives as long as one that is made by itself.
+-- A run's creation: what may speak against it, its thread, its place in the thread's queue.
 
-DROP FUNCTION create_run(
-    uuid, text, text, boolean, text, integer, text, text, interval, bytea, bytea, jsonb, jsonb, boolean, text, interval, bytea,
-    text, text, integer
-);
+-- Fails, and with it the transaction, when the tenant has more unfinished runs than p_limit. Creations of one tenant pass here one
+-- after another, each seeing those before it, so the limit is exact. Called last: whoever waits here waits for commits only.
+CREATE FUNCTION check_open_runs(p_tenant text, p_limit integer) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('runwire:open_runs'), hashtext(p_tenant));
+    PERFORM FROM runs r
+    WHERE r.tenant = p_tenant AND r.status IN ('pending', 'running')
+    OFFSET p_limit LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'tenant % has % open runs', p_tenant, p_limit USING ERRCODE = 'configuration_limit_exceeded';
+    END IF;
+END
+$$;
 
 -- Stores a run. outcome: 'created', 'exists' (same id, same request), 'id_reused', 'thread_not_found', 'checkpoint_not_found',
 -- 'thread_busy', 'assistant_changed' (p_assistant_version is not the latest any more: read the assistant again). Nothing is

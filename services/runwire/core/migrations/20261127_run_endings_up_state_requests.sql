@@ -1,18 +1,62 @@
+-- Small jobs that need a graph: reads and updates of a thread's state.
+--
 -- Updates of a thread's state hold the thread as a run does. From the moment an update is asked for until it has ended, no run
 -- of the thread becomes ready: those that are created meanwhile wait in the queue. An update's writes and its end are one
 -- transaction, which holds only if the request is still running under the claim that the update began with.
 --
 -- Locks are taken in the order of the runs': thread, then request.
 
--- The fence: each claim adds one.
-ALTER TABLE state_requests ADD COLUMN claim integer NOT NULL DEFAULT 0;
--- Which of the worker's executor processes has it.
-ALTER TABLE state_requests ADD COLUMN executor integer;
+CREATE TABLE state_requests (
+    request_id uuid PRIMARY KEY,
+    tenant text NOT NULL,
+    thread_id text NOT NULL,
+    graph_id text NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('get', 'history', 'update')),
+    -- The serialized RPC request.
+    request bytea NOT NULL,
+    status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'running', 'done')),
+    worker_id uuid,
+    -- The serialized RPC response, or a refusal: an ErrorReason and a text.
+    response bytea,
+    error_reason text,
+    error_message text,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    -- Nobody waits for the answer after this.
+    deadline_at timestamptz NOT NULL,
+    -- The fence: each claim adds one.
+    claim integer NOT NULL DEFAULT 0,
+    -- Which of the worker's executor processes has it.
+    executor integer,
+    FOREIGN KEY (tenant, thread_id) REFERENCES threads ON DELETE CASCADE
+);
 
+CREATE INDEX state_requests_pending ON state_requests (graph_id, tenant, created_at) WHERE status = 'pending';
+CREATE INDEX state_requests_by_deadline ON state_requests (deadline_at);
 CREATE UNIQUE INDEX state_requests_one_update_per_thread ON state_requests (tenant, thread_id)
 WHERE kind = 'update' AND status = 'running';
 CREATE INDEX state_requests_updates ON state_requests (tenant, thread_id, created_at, request_id)
 WHERE kind = 'update' AND status <> 'done';
+
+-- Requests that wait lie in lanes as runs do (`ready_lanes`); of a lane one is taken at a time.
+CREATE VIEW state_lanes AS
+WITH RECURSIVE lane AS (
+    (
+        SELECT s.graph_id, s.tenant FROM state_requests s
+        WHERE s.status = 'pending'
+        ORDER BY s.graph_id, s.tenant
+        LIMIT 1
+    )
+    UNION ALL
+    SELECT following.graph_id, following.tenant
+    FROM lane
+    CROSS JOIN LATERAL (
+        SELECT s.graph_id, s.tenant FROM state_requests s
+        WHERE s.status = 'pending' AND (s.graph_id, s.tenant) > (lane.graph_id, lane.tenant)
+        ORDER BY s.graph_id, s.tenant
+        LIMIT 1
+    ) AS following
+)
+SELECT graph_id, tenant FROM lane;
 
 -- A run that would be the first of its thread waits as well; those behind it do by `pass_turn_on`. Whoever creates a run holds
 -- its thread's lock, as does whoever asks for an update.
