@@ -23,6 +23,21 @@ async def test_migrate_makes_the_schema(start: Start, servers: Servers) -> None:
         await connection.close()
 
 
+@pytest.mark.parametrize("command", ["migrate", "up"])
+async def test_a_schema_that_this_version_does_not_know_is_refused_in_one_line(
+    start: Start, servers: Servers, database_uri: str, command: str
+) -> None:
+    connection = await asyncpg.connect(database_uri)
+    await connection.execute("UPDATE migrations SET to_revision = 'of_another_version'")
+    await connection.close()
+
+    refused = start(command, DATABASE_URI=database_uri, REDIS_URI=servers.redis_uri)
+
+    assert await refused.end() == 1
+    assert 'it is at revision "of_another_version", which this version of Runwire does not know; use' in refused.output
+    assert len(refused.output.removeprefix("Starting …\n").splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "variables", "sentence"),
     [

@@ -39,6 +39,10 @@ _TRANSIENT = (
 )
 
 
+class SchemaError(ValueError):
+    """The database's schema is one that no migration leads on from."""
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether the same statement may succeed a moment later: the connection broke, or the server restarts."""
     if isinstance(error, _TRANSIENT):
@@ -119,12 +123,22 @@ async def _keep_session(_: object) -> None:
 
 
 async def migrate(database_uri: str) -> None:
-    """Brings the schema to the latest revision; callers at the same time wait for one another."""
+    """Brings the schema to the latest revision; callers at the same time wait for one another.
+
+    SchemaError when it is at a revision that is not in the chain: a newer version's, or one that was never released.
+    """
     connection = await asyncpg.connect(database_uri)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
         backend = AsyncpgBackend(connection)
-        steps = await plan(backend, _MIGRATIONS, _LATEST_REVISION, Direction.up)
+        try:
+            steps = await plan(backend, _MIGRATIONS, _LATEST_REVISION, Direction.up)
+        except LookupError as error:
+            revision = await connection.fetchval("SELECT to_revision FROM migrations ORDER BY id DESC LIMIT 1")
+            raise SchemaError(
+                f'it is at revision "{revision}", which this version of Runwire does not know; use the version that'
+                " made it, or an empty database."
+            ) from error
         await execute(backend, steps)
     finally:
         async with asyncio.timeout(5):
