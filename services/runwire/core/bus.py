@@ -40,6 +40,7 @@ _SENTINEL = b"1"
 _SENTINELS_KEPT = 64
 _CANCEL_EXPIRY_SECONDS = 3600
 _MESSAGES_AT_ONCE = 16
+_COMMAND_SECONDS = 2
 _SPEAKING_SECONDS = 2
 # uvloop says RuntimeError of a connection that broke while it was idle.
 _FAILURES = (RedisError, OSError, TimeoutError, RuntimeError)
@@ -103,7 +104,8 @@ class Bus:
         self._uri = settings.redis_uri
         self._redis = Redis.from_url(
             self._uri,
-            socket_timeout=2,
+            # With a time-out of its own it calls asyncio.wait_for, which on Python 3.11 may swallow a cancellation.
+            socket_timeout=None,
             socket_connect_timeout=1,
             retry=_once_more(),
             max_connections=32,
@@ -188,7 +190,8 @@ class Bus:
 
     async def _quietly(self, what: str, command: Any) -> Any:
         try:
-            return await command
+            async with asyncio.timeout(_COMMAND_SECONDS):
+                return await command
         except _FAILURES as error:
             _log.warning(
                 "redis can't be reached",
