@@ -62,7 +62,7 @@ async def _said(worker: WorkerProcess, action: str) -> bool:
 
 
 async def _claim_waits(pool: Pool) -> bool:
-    waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%due AS%')"
+    waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%owner AS%')"
     return bool(await pool.fetchval(waiting))
 
 
