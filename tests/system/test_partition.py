@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from runwire.api.type.v1 import run_pb2
 from runwire.core.postgres import Pool
 from runwire.embedded import Servers
 from tests.faults.proxy import Link
@@ -61,18 +62,32 @@ async def _said(worker: WorkerProcess, action: str) -> bool:
     return action in worker.log.read_text()
 
 
-async def _claim_waits(pool: Pool) -> bool:
-    waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%owner AS%')"
-    return bool(await pool.fetchval(waiting))
+async def _waiting_since(pool: Pool) -> datetime | None:
+    """When the claim began that waits for its worker's row."""
+    waiting = "SELECT query_start FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%owner AS%'"
+    began: datetime | None = await pool.fetchval(waiting)
+    return began
+
+
+async def _lose_the_answer_of_a_claim(far: Far) -> run_pb2.Run:
+    """The run of a claim that is committed, and whose worker does not hear of it."""
+    pool = far.platform.pool
+    while True:
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute("SELECT FROM workers FOR UPDATE")
+            run = await far.platform.create("steps", {"count": 0}, thread=new_thread())
+            began = await until(lambda: _waiting_since(pool))
+            assert began is not None
+            # A look of the worker's own accord, from before the run was there, does not see it.
+            if began > run.create_time.ToDatetime(UTC):
+                far.link.weather.lossy = 1.0
+                return run
+        await far.platform.finish(run.run_id)
 
 
 async def test_a_claim_whose_answer_was_lost_is_given_back(far: Far) -> None:
     worker_id = far.worker.worker_id
-    async with far.platform.pool.acquire() as connection, connection.transaction():
-        await connection.execute("SELECT FROM workers FOR UPDATE")
-        run = await far.platform.create("steps", {"count": 0}, thread=new_thread())
-        await until(lambda: _claim_waits(far.platform.pool))
-        far.link.weather.lossy = 1.0
+    run = await _lose_the_answer_of_a_claim(far)
 
     async def claimed() -> bool:
         return (await far.platform.get(run.run_id)).attempts == 1
