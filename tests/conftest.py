@@ -38,6 +38,8 @@ def _with_database(uri: str, name: str) -> str:
 async def servers() -> AsyncIterator[Servers]:
     """A Postgres and a Redis of the session's own."""
     with tempfile.TemporaryDirectory(prefix="runwire-tests-", dir=_folder_for_servers()) as home:
+        # Postgres may run under another account, and would move out of a folder that it can't enter.
+        Path(home).chmod(0o711)
         async with running(Path(home), durable=False) as started:
             yield started
 
