@@ -83,9 +83,14 @@ class WorkerProcess:
     async def close(self) -> None:
         """Ends it, whatever state it is in."""
         if self.is_running:
-            with suppress(ProcessLookupError, psutil.NoSuchProcess):
-                self.signal_all(signal.SIGCONT)
+            with suppress(psutil.NoSuchProcess):
+                self._executors = self.executors()
+            with suppress(ProcessLookupError):
                 self._process.kill()
+            # One that was stopped does not see that its supervisor is gone.
+            for executor in self._executors:
+                with suppress(psutil.NoSuchProcess):
+                    executor.send_signal(signal.SIGCONT)
         await self.ended()
 
 
