@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from runwire.api.dispatch.v1.thread_state_pb2 import ThreadState
 from runwire.api.type.v1 import run_pb2
 from runwire.core.postgres import Pool
 from runwire.embedded import Servers
@@ -19,6 +22,7 @@ from tests.harness.in_process import serving
 from tests.harness.platform import Platform, new_thread, status
 from tests.harness.waiting import until
 from tests.harness.workers import WorkerProcess, crew_of
+from tests.system.test_state import state_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +66,10 @@ async def _said(worker: WorkerProcess, action: str) -> bool:
     return action in worker.log.read_text()
 
 
-async def _waiting_since(pool: Pool) -> datetime | None:
-    """When the claim began that waits for its worker's row."""
-    waiting = "SELECT query_start FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%owner AS%'"
-    began: datetime | None = await pool.fetchval(waiting)
+async def _waiting_since(pool: Pool, statement: str) -> datetime | None:
+    """When a statement began that waits for a lock."""
+    waiting = "SELECT query_start FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1"
+    began: datetime | None = await pool.fetchval(waiting, f"%{statement}%")
     return began
 
 
@@ -76,7 +80,7 @@ async def _lose_the_answer_of_a_claim(far: Far) -> run_pb2.Run:
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute("SELECT FROM workers FOR UPDATE")
             run = await far.platform.create("steps", {"count": 0}, thread=new_thread())
-            began = await until(lambda: _waiting_since(pool))
+            began = await until(lambda: _waiting_since(pool, "owner AS"))
             assert began is not None
             # A look of the worker's own accord, from before the run was there, does not see it.
             if began > run.create_time.ToDatetime(UTC):
@@ -96,5 +100,37 @@ async def test_a_claim_whose_answer_was_lost_is_given_back(far: Far) -> None:
     far.link.calm()
     done = await far.platform.finish(run.run_id)
     assert (status(done), done.run.attempts) == ("success", 1)
+    await far.worker.is_ready()
+    assert far.worker.worker_id == worker_id
+
+
+async def _lose_the_answer_of_a_state_claim(far: Far, thread: str) -> asyncio.Task[ThreadState]:
+    """A question that was claimed, and whose worker does not hear of it."""
+    pool = far.platform.pool
+    while True:
+        # A claim is prepared by the first that is made on a connection.
+        await state_at(far.platform, thread)
+        async with pool.acquire() as connection, connection.transaction():
+            # The claim reads runs, and asking does not.
+            await connection.execute("LOCK TABLE runs IN ACCESS EXCLUSIVE MODE")
+            asking = asyncio.create_task(state_at(far.platform, thread))
+            await until(lambda: pool.fetchval("SELECT count(*) FROM state_requests"))
+            await until(lambda: _waiting_since(pool, "UPDATE state_requests"))
+            far.link.weather.lossy = 1.0
+        # On another connection than that, what was lost is the answer of preparing.
+        with suppress(TimeoutError):
+            await until(lambda: pool.fetchval("SELECT status = 'running' FROM state_requests"), within=1)
+            return asking
+        far.link.calm()
+        await asking
+
+
+async def test_a_state_request_whose_claim_was_not_heard_of_is_answered(far: Far) -> None:
+    thread = new_thread()
+    await far.platform.run("choice", {"log": []}, thread=thread)
+    worker_id = far.worker.worker_id
+    asking = await _lose_the_answer_of_a_state_claim(far, thread)
+    far.link.calm()
+    assert (await asking).values.text
     await far.worker.is_ready()
     assert far.worker.worker_id == worker_id

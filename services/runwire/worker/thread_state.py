@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
+from math import inf
 from uuid import UUID
 
 from runwire.core.bus import Bus
@@ -42,6 +43,10 @@ class StateLane:
         self._item_ttl = item_ttl(settings)
         self._free = asyncio.Semaphore(settings.state_slots)
         self._poll_interval = settings.poll_interval.total_seconds()
+        self._lease = settings.lease.total_seconds()
+        self._held: set[UUID] = set()
+        # Until then, requests may be claimed for us that we do not know of.
+        self._unsure_until = -inf
         self._draining = asyncio.Event()
 
     async def run(self) -> None:
@@ -73,16 +78,24 @@ class StateLane:
         self._draining.set()
 
     async def _claim(self) -> ClaimedRequest | None:
+        loop = asyncio.get_running_loop()
+        me = self._worker_id, self._executor
         try:
-            row = await self._pool.fetchrow(
-                SQL["claim_state_request"], self._worker_id, self._executor, self._graphs.ids
-            )
+            if loop.time() < self._unsure_until:
+                await self._pool.execute(SQL["release_stray_state_requests"], *me, list(self._held))
+            row = await self._pool.fetchrow(SQL["claim_state_request"], *me, self._graphs.ids)
         except Exception as error:
             if not is_transient(error):
                 raise
-            await asyncio.sleep(0.2)
+            # It may have been done, or be done yet, by a statement that nobody hears of any more.
+            self._unsure_until = loop.time() + self._lease
+            await asyncio.sleep(_AGAIN_SECONDS)
             return None
-        return ClaimedRequest(**row) if row is not None else None
+        if row is None:
+            return None
+        claimed = ClaimedRequest(**row)
+        self._held.add(claimed.request_id)
+        return claimed
 
     async def _answer(self, claimed: ClaimedRequest) -> None:
         try:
@@ -96,6 +109,7 @@ class StateLane:
                 raise
             _log.warning("state request not answered", extra=_words("state_unanswered", claimed))
         finally:
+            self._held.discard(claimed.request_id)
             self._free.release()
             await self._bus.publish([(self._bus.keys.done(claimed.request_id), b"1")])
 

@@ -44,3 +44,9 @@ WHERE request_id = $1 AND claim = $2 AND status = 'running'
 -- $1 request, $2 claim
 UPDATE state_requests SET status = 'pending', worker_id = NULL, executor = NULL
 WHERE request_id = $1 AND claim = $2 AND status = 'running'
+
+-- name: release_stray_state_requests
+-- Gives back what a claim took without its lane hearing of it: nothing of these requests has begun.
+-- $1 worker, $2 executor, $3 requests that the lane knows of
+UPDATE state_requests SET status = 'pending', worker_id = NULL, executor = NULL
+WHERE worker_id = $1 AND executor = $2 AND status = 'running' AND request_id <> ALL ($3::uuid[])
