@@ -29,8 +29,8 @@ def logged_errors(folder: Path) -> Iterator[str]:
         for line in file.read_text(errors="replace").splitlines():
             if line.startswith("{"):
                 record: dict[str, Any] = json.loads(line)
-                if record["level"] == "ERROR" and record.get("action") not in _EXPECTED_ACTIONS:
-                    yield f"{file.name}: {record['message']} {_last_line(record)}"
+                if record["level"] in ("ERROR", "CRITICAL") and not _is_expected(record):
+                    yield f"{file.name}: {record['message']} {_last_lines(record)}"
             elif traceback and line and not line.startswith((" ", "+", "Traceback")):
                 if not line.startswith(_EXPECTED_ENDS):
                     yield f"{file.name}: {line} {' '.join(traceback[-2:])}"
@@ -39,6 +39,13 @@ def logged_errors(folder: Path) -> Iterator[str]:
                 traceback.append(line.strip())
 
 
-def _last_line(record: dict[str, Any]) -> str:
+def _is_expected(record: dict[str, Any]) -> bool:
+    if record.get("action") == "uncaught":
+        last = str(record["exc_info"]).rstrip(" |+-\n").splitlines()[-1]
+        return last.lstrip(" |").startswith(_EXPECTED_ENDS)
+    return record.get("action") in _EXPECTED_ACTIONS
+
+
+def _last_lines(record: dict[str, Any]) -> str:
     lines = str(record.get("exc_info", "")).strip().splitlines()
     return " | ".join(line.strip() for line in lines[-4:])

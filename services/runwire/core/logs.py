@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import sys
+from types import TracebackType
 
 from pythonjsonlogger.json import JsonFormatter
 
+_log = logging.getLogger(__name__)
+
 
 def configure(level: str, process: str) -> None:
-    """Sends everything from `level` up to stderr as JSON lines that name the process."""
+    """Sends everything from `level` up to stderr as JSON lines that name the process: also what ends the process."""
     handler = logging.StreamHandler()
     handler.setFormatter(
         JsonFormatter(
@@ -20,3 +24,9 @@ def configure(level: str, process: str) -> None:
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("grpc._cython.cygrpc").setLevel(logging.ERROR)
+    # Processes that share a stderr would write into one another's tracebacks; a record is one line.
+    sys.excepthook = _uncaught
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    _log.critical("ended by an exception", exc_info=(kind, error, traceback), extra={"action": "uncaught"})
