@@ -197,7 +197,7 @@ async def cron(user: User) -> None:
     """A cron that ticks some times on its thread."""
     cron_id, token = plans.new_id(), plans.new_token(user.rng)
     run = plans.short(user.rng).request("", token, user.thread_id)
-    request = crons_pb2.CreateCronRequest(cron_id=cron_id, schedule="*/2 * * * * *", run=run)
+    request = crons_pb2.CreateCronRequest(cron_id=cron_id, schedule="* * * * * */2", run=run)
     at = time.time_ns()
     await user.calls.definitely("crons", "CreateCron", request)
     user.calls.history.note("cron created", at=at, cron=cron_id, thread=user.thread_id, token=token, every=2)
