@@ -19,6 +19,7 @@ from runwire.api.resource.v1.assistants_pb2 import (
 )
 from runwire.api.type.v1.run_pb2 import RunConfig
 from runwire.core.ids import default_assistant_id
+from tests.contract.scenarios.marked import Marked
 from tests.contract.scenarios.scenario import (
     ABSENT,
     Errors,
@@ -52,11 +53,14 @@ async def _changed(platform: Platform, assistant_id: str, **fields: Any) -> Assi
     return assistant
 
 
-def _marked() -> tuple[Any, AssistantFilter]:
-    """Metadata, and the filter that finds it."""
-    mark = json_of(json.dumps({"mark": unique()}))
-    return mark, AssistantFilter(metadata_contains=mark)
-
+_MARKED = Marked(
+    listing=ListAssistantsRequest,
+    counting=CountAssistantsRequest,
+    where=AssistantFilter,
+    rows="assistants",
+    row_id="assistant_id",
+    make=made_assistant,
+)
 
 # Successes
 
@@ -82,23 +86,6 @@ async def _gets(platform: Platform) -> Any:
     response = await ask(platform, GetAssistantRequest(assistant_id="echo"))
     assert response.assistant.assistant_id == default_assistant_id("echo")
     assert response.assistant.is_default
-    return response
-
-
-async def _lists(platform: Platform) -> Any:
-    mark, where = _marked()
-    made = await made_assistant(platform, metadata=mark)
-    response = await ask(platform, ListAssistantsRequest(filter=where))
-    assert list(response.assistants) == [made]
-    return response
-
-
-async def _counts(platform: Platform) -> Any:
-    mark, where = _marked()
-    for _ in range(3):
-        await made_assistant(platform, metadata=mark)
-    response = await ask(platform, CountAssistantsRequest(filter=where))
-    assert response.count == 3
     return response
 
 
@@ -137,8 +124,8 @@ async def _goes_back(platform: Platform) -> Any:
 SUCCESSES: Successes = {
     "CreateAssistant": _creates,
     "GetAssistant": _gets,
-    "ListAssistants": _lists,
-    "CountAssistants": _counts,
+    "ListAssistants": _MARKED.lists,
+    "CountAssistants": _MARKED.counts,
     "UpdateAssistant": _updates,
     "DeleteAssistant": _deletes,
     "ListAssistantVersions": _lists_versions,
@@ -215,18 +202,6 @@ ERRORS: Errors = {
 # Pages
 
 
-async def _many_assistants(platform: Platform) -> Listing:
-    mark, where = _marked()
-    made = [(await made_assistant(platform, metadata=mark)).assistant_id for _ in range(5)]
-    return Listing(
-        request=ListAssistantsRequest(filter=where),
-        rows="assistants",
-        name=lambda assistant: str(assistant.assistant_id),
-        expected=made[::-1],
-        other=ListAssistantsRequest(),
-    )
-
-
 async def _many_versions(platform: Platform) -> Listing:
     made = await made_assistant(platform)
     for number in range(2, 6):
@@ -241,6 +216,6 @@ async def _many_versions(platform: Platform) -> Listing:
 
 
 LISTINGS: Listings = {
-    "ListAssistants": _many_assistants,
+    "ListAssistants": _MARKED.many,
     "ListAssistantVersions": _many_versions,
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -18,16 +17,15 @@ from runwire.api.dispatch.v1.crons_pb2 import (
     UpdateCronRequest,
 )
 from runwire.api.dispatch.v1.runs_pb2 import CreateRunRequest
+from tests.contract.scenarios.marked import Marked
 from tests.contract.scenarios.scenario import (
     ABSENT,
     YEARLY,
     Errors,
-    Listing,
     Listings,
     Provoked,
     Successes,
     ask,
-    json_of,
     refused,
     unique,
     wrong,
@@ -47,11 +45,14 @@ async def _made(platform: Platform, **fields: Any) -> Cron:
     return cron
 
 
-def _marked() -> tuple[Any, CronFilter]:
-    """Metadata, and the filter that finds it."""
-    mark = json_of(json.dumps({"mark": unique()}))
-    return mark, CronFilter(metadata_contains=mark)
-
+_MARKED = Marked(
+    listing=ListCronsRequest,
+    counting=CountCronsRequest,
+    where=CronFilter,
+    rows="crons",
+    row_id="cron_id",
+    make=_made,
+)
 
 # Successes
 
@@ -75,23 +76,6 @@ async def _gets(platform: Platform) -> Any:
     return response
 
 
-async def _lists(platform: Platform) -> Any:
-    mark, where = _marked()
-    made = await _made(platform, metadata=mark)
-    response = await ask(platform, ListCronsRequest(filter=where))
-    assert list(response.crons) == [made]
-    return response
-
-
-async def _counts(platform: Platform) -> Any:
-    mark, where = _marked()
-    for _ in range(3):
-        await _made(platform, metadata=mark)
-    response = await ask(platform, CountCronsRequest(filter=where))
-    assert response.count == 3
-    return response
-
-
 async def _updates(platform: Platform) -> Any:
     made = await _made(platform)
     response = await ask(platform, UpdateCronRequest(cron_id=made.cron_id, enabled=False))
@@ -110,8 +94,8 @@ async def _deletes(platform: Platform) -> Any:
 SUCCESSES: Successes = {
     "CreateCron": _creates,
     "GetCron": _gets,
-    "ListCrons": _lists,
-    "CountCrons": _counts,
+    "ListCrons": _MARKED.lists,
+    "CountCrons": _MARKED.counts,
     "UpdateCron": _updates,
     "DeleteCron": _deletes,
 }
@@ -167,16 +151,4 @@ ERRORS: Errors = {
 # Pages
 
 
-async def _many_crons(platform: Platform) -> Listing:
-    mark, where = _marked()
-    made = [(await _made(platform, metadata=mark)).cron_id for _ in range(5)]
-    return Listing(
-        request=ListCronsRequest(filter=where),
-        rows="crons",
-        name=lambda cron: str(cron.cron_id),
-        expected=made[::-1],
-        other=ListCronsRequest(),
-    )
-
-
-LISTINGS: Listings = {"ListCrons": _many_crons}
+LISTINGS: Listings = {"ListCrons": _MARKED.many}

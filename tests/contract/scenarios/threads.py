@@ -23,10 +23,10 @@ from runwire.api.resource.v1.threads_pb2 import (
     UpdateThreadRequest,
 )
 from tests.contract.scenarios.assistants import NO_GRAPH
+from tests.contract.scenarios.marked import Marked
 from tests.contract.scenarios.scenario import (
     ABSENT,
     Errors,
-    Listing,
     Listings,
     Provoked,
     Successes,
@@ -54,11 +54,14 @@ async def run_thread(platform: Platform) -> Thread:
     return await platform.thread(thread.thread_id)
 
 
-def _marked() -> tuple[Any, ThreadFilter]:
-    """Metadata, and the filter that finds it."""
-    mark = json_of(json.dumps({"mark": unique()}))
-    return mark, ThreadFilter(metadata_contains=mark)
-
+_MARKED = Marked(
+    listing=ListThreadsRequest,
+    counting=CountThreadsRequest,
+    where=ThreadFilter,
+    rows="threads",
+    row_id="thread_id",
+    make=made_thread,
+)
 
 # Successes
 
@@ -80,23 +83,6 @@ async def _gets(platform: Platform) -> Any:
     response = await ask(platform, GetThreadRequest(thread_id=thread.thread_id))
     assert (response.thread.status, response.thread.graph_id) == (THREAD_STATUS_IDLE, "echo")
     assert json.loads(response.thread.values.text) == {"text": "echo: hi"}
-    return response
-
-
-async def _lists(platform: Platform) -> Any:
-    mark, where = _marked()
-    made = await made_thread(platform, metadata=mark)
-    response = await ask(platform, ListThreadsRequest(filter=where))
-    assert list(response.threads) == [made]
-    return response
-
-
-async def _counts(platform: Platform) -> Any:
-    mark, where = _marked()
-    for _ in range(3):
-        await made_thread(platform, metadata=mark)
-    response = await ask(platform, CountThreadsRequest(filter=where))
-    assert response.count == 3
     return response
 
 
@@ -139,8 +125,8 @@ async def _checkpoints(platform: Platform, thread_id: str) -> int:
 SUCCESSES: Successes = {
     "CreateThread": _creates,
     "GetThread": _gets,
-    "ListThreads": _lists,
-    "CountThreads": _counts,
+    "ListThreads": _MARKED.lists,
+    "CountThreads": _MARKED.counts,
     "UpdateThread": _updates,
     "DeleteThread": _deletes,
     "CopyThread": _copies,
@@ -197,16 +183,4 @@ ERRORS: Errors = {
 # Pages
 
 
-async def _many_threads(platform: Platform) -> Listing:
-    mark, where = _marked()
-    made = [(await made_thread(platform, metadata=mark)).thread_id for _ in range(5)]
-    return Listing(
-        request=ListThreadsRequest(filter=where),
-        rows="threads",
-        name=lambda thread: str(thread.thread_id),
-        expected=made[::-1],
-        other=ListThreadsRequest(),
-    )
-
-
-LISTINGS: Listings = {"ListThreads": _many_threads}
+LISTINGS: Listings = {"ListThreads": _MARKED.many}
