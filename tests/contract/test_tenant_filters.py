@@ -29,6 +29,7 @@ OWNED = frozenset(
 )
 _IN_THREAD = "the thread's id in these tables carries its tenant, see runwire.core.checkpoint_threads"
 _NOT_NAMED = "by an id that the server has made and tells nobody"
+_HELD = "what a worker holds, whosever it is"
 _ALL = "for all tenants: what the clock brings about"
 
 WITHOUT: Mapping[str, str] = {
@@ -49,7 +50,8 @@ WITHOUT: Mapping[str, str] = {
     "dispatch.webhooks.settle_as_delivered": _NOT_NAMED,
     "dispatch.webhooks.put_off": _NOT_NAMED,
     "dispatch.webhooks.give_up": _NOT_NAMED,
-    "worker.registration.release_state_requests": "what a worker holds, whosever it is",
+    "worker.registration.release_state_requests": _HELD,
+    "worker.thread_state.release_stray_state_requests": _HELD,
     "dispatch.workers.list": "how many runs a worker holds, whosever they are",
     "dispatch.clockwork.remove_expired_questions": _ALL,
     "dispatch.clockwork.give_back_questions": _ALL,
