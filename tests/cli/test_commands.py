@@ -38,6 +38,21 @@ async def test_a_schema_that_this_version_does_not_know_is_refused_in_one_line(
     assert len(refused.output.removeprefix("Starting …\n").splitlines()) == 1
 
 
+@pytest.mark.parametrize("part", ["resource", "dispatch", "stream", "worker"])
+async def test_a_part_does_not_start_on_an_older_schema(
+    start: Start, servers: Servers, database_uri: str, part: str
+) -> None:
+    connection = await asyncpg.connect(database_uri)
+    await connection.execute("UPDATE migrations SET to_revision = 'runs'")
+    await connection.close()
+
+    refused = start(part, DATABASE_URI=database_uri, REDIS_URI=servers.redis_uri)
+
+    assert await refused.end() == 1
+    assert 'its schema is at revision "runs", which is older than this version; run `runwire migrate`' in refused.output
+    assert refused.output.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "variables", "sentence"),
     [

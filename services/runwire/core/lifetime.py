@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from runwire.core import logs
 from runwire.core.access import AccessError
+from runwire.core.postgres import SchemaError
 from runwire.core.settings import Settings, told
 
 Main = Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]
@@ -30,7 +31,8 @@ def runner() -> asyncio.Runner:
 def run(process: str, main: Main) -> None:
     """Runs `main(settings, stop)` to its end; `stop` is set by the first SIGTERM or SIGINT.
 
-    Exits with 1 and one plain sentence when the settings can't be used, or Postgres can't be had at the start.
+    Exits with 1 and one plain sentence when the settings can't be used, the database can't be had at the start, or its
+    schema is older than this version.
     """
     try:
         settings = Settings()
@@ -44,7 +46,7 @@ def run(process: str, main: Main) -> None:
             loop.run(_until_signalled(main, settings))
     except AccessError as error:
         sys.exit(str(error))
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (OSError, SchemaError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         sys.exit(f"{process} can't work with the database in DATABASE_URI: {error}")
 
 

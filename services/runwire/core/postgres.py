@@ -21,6 +21,7 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LATEST_REVISION = "cron_lanes"
+_REVISION = "SELECT to_revision FROM migrations ORDER BY id DESC LIMIT 1"
 _RELEASE_SECONDS = 1.0
 _MIGRATION_LOCK = 0x72756E77697265
 
@@ -40,7 +41,7 @@ _TRANSIENT = (
 
 
 class SchemaError(ValueError):
-    """The database's schema is one that no migration leads on from."""
+    """The database's schema is not one that this version can work with."""
 
 
 def is_transient(error: BaseException) -> bool:
@@ -94,7 +95,8 @@ class _PromptPool(asyncpg.Pool):  # type: ignore[misc]
 async def connect(
     settings: Settings, process: str, *, size: int | None = None, generic_plans: bool = False
 ) -> AsyncIterator[Pool]:
-    """The process's pool. Raises whatever asyncpg raises when Postgres can't be had.
+    """The process's pool. Raises whatever asyncpg raises when Postgres can't be had, and SchemaError when its schema is
+    older than this version.
 
     `generic_plans` is for processes whose statements are all look-ups by key: planning one anew takes longer than
     executing it.
@@ -115,7 +117,21 @@ async def connect(
         server_settings={"application_name": f"runwire-{process}", "jit": "off", **plans},
     )
     async with pool:
+        await _refuse_older_schema(pool)
         yield pool
+
+
+async def _refuse_older_schema(pool: Pool) -> None:
+    """A revision that is not known is a newer version's, beside which this one goes on while that is rolled out."""
+    try:
+        revision = await pool.fetchval(_REVISION)
+    except asyncpg.UndefinedTableError:
+        revision = "initial"
+    older = {file.stem.partition("_")[2].partition("_up_")[0] for file in _MIGRATIONS.glob("*.sql")}
+    if revision in older:
+        raise SchemaError(
+            f'its schema is at revision "{revision}", which is older than this version; run `runwire migrate`.'
+        )
 
 
 async def _keep_session(_: object) -> None:
@@ -134,7 +150,7 @@ async def migrate(database_uri: str) -> None:
         try:
             steps = await plan(backend, _MIGRATIONS, _LATEST_REVISION, Direction.up)
         except LookupError as error:
-            revision = await connection.fetchval("SELECT to_revision FROM migrations ORDER BY id DESC LIMIT 1")
+            revision = await connection.fetchval(_REVISION)
             raise SchemaError(
                 f'it is at revision "{revision}", which this version of Runwire does not know; use the version that'
                 " made it, or an empty database."
