@@ -36,6 +36,8 @@ class Scene:
         self.rng = rng
         self._note = note
         self.detail: dict[str, Any] = {}
+        self.touches: set[str] = set()
+        """Whom it harms: members, links, and "postgres" or "redis" where it is all of the server."""
 
     def tell(self, **detail: Any) -> None:
         """What the history will say of this fault."""
@@ -49,6 +51,7 @@ class Scene:
             raise Skipped
         member = self.rng.choice(idle)
         member.busy = True
+        self.touches.add(member.name)
         self.tell(target=member.name, pid=member.pid)
         try:
             yield member
@@ -60,6 +63,7 @@ class Scene:
         prefix = self.rng.choice(prefixes)
         found = [link for link in self.rig.links if link.name.startswith(prefix)]
         chosen = found if self.rng.random() < 0.25 else [self.rng.choice(found)]
+        self.touches.update(link.name for link in chosen)
         self.tell(target=prefix if len(chosen) > 1 else chosen[0].name)
         return chosen
 
@@ -133,6 +137,7 @@ async def roll_out(scene: Scene) -> None:
     version = scene.rng.choice(["2", "3", version])
     async with scene.some("worker") as old:
         new = await rig.member(f"worker-{max(numbers) + 1}", version=version)
+        scene.touches.add(new.name)
         scene.tell(version=version, new=new.name, drained=[child.pid for child in old.executors()] + [old.pid])
         await scene.last(0.5, 2)
         await old.stack.end()
@@ -154,6 +159,7 @@ async def restart_postgres(scene: Scene) -> None:
 async def end_sessions(scene: Scene) -> None:
     """An administrator ends all sessions of Postgres."""
     connection = await asyncpg.connect(scene.rig.postgres.uri, timeout=3)
+    scene.touches.add("postgres")
     try:
         ended = await connection.fetchval(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
@@ -176,6 +182,7 @@ async def kill_redis(scene: Scene) -> None:
 
 def _tells_redis(*commands: Sequence[str]) -> Fault:
     async def tell(scene: Scene) -> None:
+        scene.touches.add("redis")
         async with redis.asyncio.from_url(scene.rig.redis.uri) as client:
             for command in commands:
                 answer = await client.execute_command(*command)  # type: ignore[no-untyped-call]
@@ -324,7 +331,7 @@ class Breaker:
             self.broken.append(f"{kind} {scene.detail}: {type(error).__name__} {error}")
         self.count[kind] += 1
         seconds = round(asyncio.get_running_loop().time() - begun, 2)
-        self._history.note("fault", kind=kind, seconds=seconds, **scene.detail)
+        self._history.note("fault", kind=kind, seconds=seconds, touches=sorted(scene.touches), **scene.detail)
 
 
 @asynccontextmanager
@@ -334,6 +341,7 @@ async def _server(scene: Scene, name: str) -> AsyncIterator[Any]:
     if name in rig.servers_in_hand:
         raise Skipped
     rig.servers_in_hand.add(name)
+    scene.touches.add(name)
     scene.tell(target=name)
     try:
         yield getattr(rig, name)

@@ -76,7 +76,9 @@ async def _stop(rig: Rig, name: str, history: History) -> int:
     member.signal(signal.SIGCONT, supervisor=False, executors=True)
     await asyncio.sleep(0.2)
     member.signal(signal.SIGCONT)
-    history.note("fault", kind="stop worker beyond its lease", seconds=seconds + 0.2, target=name, stopped=pids)
+    touches = [name, member.postgres.name]
+    kind = "stop worker beyond its lease"
+    history.note("fault", kind=kind, seconds=seconds + 0.2, touches=touches, target=name, stopped=pids)
     return late
 
 
