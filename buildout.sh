@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets the project up in its own folder and runs its verbs. Everything it makes is in .venv, .venv-gen and .runwire.
+# Sets the project up in its own folder and runs its verbs. Everything it makes is in .venv, .venv-*, and .runwire.
 set -euo pipefail
 unset CDPATH
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
@@ -14,6 +14,7 @@ Usage: ./buildout.sh VERB
   up                  start everything and keep it up; the data stays in .runwire
   gen                 make gen/ anew from protos/
   check               linters, types, import contracts, protos, drift of gen/
+  audit               ask the package registry for known advisories against what requirements.lock pins
   bench [ARGS]        run the benchmark
   mutants [NAME…]     put known bugs back, one at a time, and show that each is found
   node                where the machine has no Node, put one into .venv, for the test of examples/typescript
@@ -103,6 +104,15 @@ setup_gen() {
   make_venv .venv-gen
   install .venv-gen -r requirements-gen.lock
   printf '%s\n' "$stamp" >.venv-gen/stamp
+}
+
+setup_audit() {
+  is_fresh .venv-audit requirements-audit.lock && return
+  say "Setting up .venv-audit (once) …"
+  ensure_home
+  make_venv .venv-audit
+  install .venv-audit -r requirements-audit.lock
+  printf '%s\n' "$stamp" >.venv-audit/stamp
 }
 
 # The one test that needs Node is skipped without it, so `test` does not bring it along unasked: it is large.
@@ -197,6 +207,23 @@ check() {
   echo "check passed"
 }
 
+# Fails for a known advisory. A registry that has no advisories, as mirrors often have none, or that does not answer is
+# said and is no failure.
+audit() {
+  local pinned unknown
+  setup_audit
+  scratch
+  if ! .venv-audit/bin/pip-audit -r requirements.lock --no-deps --disable-pip --progress-spinner off \
+    -f json -o "$scratch/audit.json" 2>"$scratch/words"; then
+    [ -s "$scratch/audit.json" ] || { tail -n 3 "$scratch/words"; echo "audit: no advisories could be had"; return; }
+    cat "$scratch/words" "$scratch/audit.json"
+    die "there are known advisories: see above."
+  fi
+  pinned=$(grep -o '"name":' "$scratch/audit.json" | wc -l)
+  unknown=$(grep -o '"skip_reason":' "$scratch/audit.json" | wc -l)
+  echo "audit: no known advisory against $((pinned - unknown)) of $pinned packages; the registry tells nothing of $unknown"
+}
+
 # --- verbs -----------------------------------------------------------------------------------------------------
 
 verb=${1:-}
@@ -210,6 +237,7 @@ case "$verb" in
   faults) setup; GRPC_ENABLE_FORK_SUPPORT=0 exec .venv/bin/python -m tests.faults "$@" ;;
   gen) gen ;;
   check) check ;;
+  audit) audit ;;
   node) setup_node ;;
   "" | help | -h | --help) usage ;;
   *) usage >&2; die "There is no verb '$verb'." ;;
