@@ -117,6 +117,13 @@ class Claims:
         rows = await self._pool.fetch(SQL["release_strays"], self._worker_id, self._executor, *names)
         return [row["graph_id"] for row in rows if row["graph_id"] is not None]
 
+    async def goes_on(self, run: ClaimedRun) -> bool:
+        """Whether a run is still held here and nobody has asked for its end."""
+        held: bool = await self._pool.fetchval(
+            SQL["goes_on"], run.tenant, run.run_id, run.claim, self._worker_id, self._executor
+        )
+        return held
+
     async def finish(self, run: ClaimedRun, ending: Ending, last: LoggedEvents | None) -> Finished:
         """Ends a run with its last events, in one statement."""
         batch = (last.first_seq, last.last_seq, last.events) if last else (None, None, None)

@@ -59,6 +59,13 @@ AND NOT EXISTS (
     WHERE (known.tenant, known.run_id) = (r.tenant, r.run_id)
 )
 
+-- name: goes_on
+-- $1 tenant, $2 run, $3 claim, $4 worker, $5 executor
+SELECT EXISTS (
+    SELECT FROM runs
+    WHERE tenant = $1 AND run_id = $2 AND claim = $3 AND worker_id = $4 AND executor = $5 AND cancel_action IS NULL
+)
+
 -- name: finish_run
 -- $1 run, $2 claim, $3 tenant, $4 thread, $5 status, $6 output, $7 values, $8 interrupts, $9 error type, $10 error message,
 -- $11 first and $12 last number and $13 bytes of the last events, $14 keep a threadless run's checkpoints

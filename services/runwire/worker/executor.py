@@ -85,9 +85,9 @@ class Executor:
         await self._drained()
 
     def cancel(self, run: RunKey) -> None:
-        """Stops a run if it is here."""
+        """Stops a run if it is here and is to end."""
         if held := self._held.get(run):
-            held.ask("cancel")
+            self._start(self._heed_cancel(held), f"cancel-{run}")
 
     def drain(self) -> None:
         """Claims no more; runs get `drain_timeout` to end by themselves, the rest is handed back."""
@@ -141,16 +141,32 @@ class Executor:
         for run, (attempts, cancel) in zip(claimed, counted, strict=True):
             held = self._held[run.key]
             if cancel is not None:
+                await self._heed_cancel(held)
+            self._start(self._see_to_its_end(held, attempts), f"run-{run.run_id}")
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _heed_cancel(self, held: Held) -> None:
+        """What Redis tells may be of an earlier run with this id. With Postgres away, a heartbeat tells it again."""
+        try:
+            goes_on = await self._claims.goes_on(held.run)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+        else:
+            if not goes_on:
                 held.ask("cancel")
-            task = asyncio.create_task(self._see_to_its_end(held, attempts), name=f"run-{run.run_id}")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
 
     async def _see_to_its_end(self, held: Held, counted: int) -> None:
         try:
             await self._attempt(held, counted)
         except StaleClaim:
             _log.warning("claim lost", extra={"action": "claim_lost", "run_id": str(held.run.run_id)})
+            # The run may be gone, and its id used again.
+            await self._bus.forget_run(held.run.key)
         except Exception:
             _log.exception("attempt broke", extra={"action": "attempt_broke", "run_id": str(held.run.run_id)})
             await self._release(held.run, use_up=True)
