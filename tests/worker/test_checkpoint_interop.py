@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
@@ -176,16 +177,34 @@ def test_their_set_up_finds_nothing_to_do(database_uri: str) -> None:
 
 
 async def test_our_migration_accepts_a_database_of_theirs(database_uri: str) -> None:
+    config = await _adopted(database_uri, new_thread())
+    async with asyncpg.create_pool(database_uri, min_size=1) as pool:
+        found = await RunwireSaver(pool).aget_tuple(config)
+    assert found is not None
+    assert found.checkpoint["channel_values"] == {"kept": [1, 2]}
+    assert [write[1:] for write in found.pending_writes or ()] == [("more", 3)]
+
+
+async def test_a_thread_of_theirs_whose_id_has_a_slash_is_no_tenants(database_uri: str) -> None:
+    config = await _adopted(database_uri, {"configurable": {"thread_id": "acme/1", "checkpoint_ns": ""}})
+    async with asyncpg.create_pool(database_uri, min_size=1) as pool:
+        assert [found async for found in RunwireSaver(pool, tenant="acme").alist(None)] == []
+        found = await RunwireSaver(pool).aget_tuple(config)
+    assert found is not None
+    assert (found.config, found.checkpoint["channel_values"]) == (config, {"kept": [1, 2]})
+    assert [write[1:] for write in found.pending_writes or ()] == [("more", 3)]
+
+
+async def _adopted(database_uri: str, config: RunnableConfig) -> RunnableConfig:
+    """A checkpoint, a blob and a write of a database of theirs that has become ours."""
     connection = await asyncpg.connect(database_uri)
     try:
         await connection.execute("DROP TABLE checkpoints, checkpoint_blobs, checkpoint_writes, checkpoint_migrations")
         async with AsyncPostgresSaver.from_conn_string(database_uri) as theirs:
             await theirs.setup()
-            config = await put_one(theirs, new_thread(), kept=[1, 2])
+            config = await put_one(theirs, config, kept=[1, 2])
+            await theirs.aput_writes(config, [("more", 3)], "task")
         await connection.execute(next(MIGRATIONS.glob("*_up_checkpoint_tables.sql")).read_text())
     finally:
         await connection.close()
-    async with asyncpg.create_pool(database_uri, min_size=1) as pool:
-        found = await RunwireSaver(pool).aget_tuple(config)
-    assert found is not None
-    assert found.checkpoint["channel_values"] == {"kept": [1, 2]}
+    return config

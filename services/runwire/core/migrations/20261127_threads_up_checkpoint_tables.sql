@@ -43,6 +43,12 @@ CREATE TABLE IF NOT EXISTS checkpoint_writes (
 ALTER TABLE checkpoint_blobs ALTER COLUMN blob DROP NOT NULL;
 ALTER TABLE checkpoint_writes ADD COLUMN IF NOT EXISTS task_path text NOT NULL DEFAULT '';
 
+-- What lies here by now is of before there were tenants, so all of it is the default tenant's. An id with a slash would read as
+-- another tenant's.
+UPDATE checkpoints SET thread_id = 'default/' || thread_id WHERE position('/' IN thread_id) > 0;
+UPDATE checkpoint_blobs SET thread_id = 'default/' || thread_id WHERE position('/' IN thread_id) > 0;
+UPDATE checkpoint_writes SET thread_id = 'default/' || thread_id WHERE position('/' IN thread_id) > 0;
+
 -- A run is rolled back by its id. A run that resumes a paused graph writes to a checkpoint that another run made, so writes
 -- bear their run too, and one that replaces another run's keeps what it replaced.
 ALTER TABLE checkpoint_writes ADD COLUMN IF NOT EXISTS run_id uuid;
