@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from urllib.parse import urlsplit
 from uuid import uuid4
+
+import pytest
+from redis.asyncio import Redis
 
 from runwire.core.bus import Bus
 from runwire.core.ids import RunKey
 from runwire.core.lifetime import runner
 from runwire.core.settings import Settings
 from runwire.embedded import Servers
+from tests.harness.proxy import proxy_of
+from tests.harness.waiting import until
+
+
+def _settings(redis_uri: str) -> Settings:
+    return Settings(database_uri="postgresql://nowhere", redis_uri=redis_uri, redis_prefix="bus")
 
 
 async def _use(settings: Settings) -> None:
@@ -25,9 +36,8 @@ async def _use(settings: Settings) -> None:
 
 
 def test_a_connection_that_broke_while_it_was_idle_is_no_failure(servers: Servers) -> None:
-    settings = Settings(database_uri="postgresql://nowhere", redis_uri=servers.redis_uri, redis_prefix="bus")
     with runner() as loop:
-        loop.run(_use(settings))
+        loop.run(_use(_settings(servers.redis_uri)))
 
 
 async def _wake_forever(bus: Bus) -> None:
@@ -46,6 +56,55 @@ async def _cancel_at(steps: int, bus: Bus) -> bool:
 
 
 async def test_a_task_that_is_cancelled_in_a_command_ends(servers: Servers) -> None:
-    settings = Settings(database_uri="postgresql://nowhere", redis_uri=servers.redis_uri, redis_prefix="bus")
-    async with Bus(settings) as bus:
+    async with Bus(_settings(servers.redis_uri)) as bus:
         assert all([await _cancel_at(steps, bus) for steps in range(60)])
+
+
+def _said(caplog: pytest.LogCaptureFixture, action: str) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if getattr(record, "action", "") == action]
+
+
+async def test_redis_going_and_coming_back_are_said_once_each(
+    servers: Servers, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    server = urlsplit(servers.redis_uri).netloc.rpartition("@")[2]
+    async with (
+        proxy_of(server) as proxy,
+        Bus(_settings(servers.redis_uri.replace(server, proxy.address))) as bus,
+        bus.subscriptions() as subscriptions,
+        subscriptions.listen("channel", lambda _: None),
+    ):
+        waiter = bus.waiter()
+        proxy.refusing = True
+        proxy.cut()
+        for _ in range(20):
+            assert not await bus.publish([("channel", b"")])
+            await bus.wake(["graph"])
+        assert not await waiter.pop(["nothing"], 0.1)
+        assert len(_said(caplog, "redis_unavailable")) == 1
+        proxy.refusing = False
+
+        async def is_back() -> bool:
+            await bus.publish([("channel", b"")])
+            return bool(_said(caplog, "redis_back"))
+
+        await until(is_back)
+        await waiter.aclose()
+    (back,) = _said(caplog, "redis_back")
+    assert len(_said(caplog, "redis_unavailable")) == 1
+    assert vars(back)["failed"] >= 41
+
+
+async def test_redis_is_not_back_while_some_of_its_commands_fail(
+    servers: Servers, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with Bus(_settings(servers.redis_uri)) as bus, Redis.from_url(servers.redis_uri) as client:
+        await client.set(bus.keys.wake("graph"), "no list")
+        for _ in range(20):
+            await bus.wake(["graph"])
+            assert await bus.publish([("channel", b"")])
+        assert len(_said(caplog, "redis_unavailable")) == 1
+        assert not _said(caplog, "redis_back")
+        await client.delete(bus.keys.wake("graph"))

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from runwire.core.bus import Keys, Subscriptions
+from runwire.core.bus import Keys, Presence, Subscriptions
 from runwire.stream.batch import Malformed, parse
 from tests.model.virtual_loop import VirtualLoop
 from tests.model.weather import Weather
@@ -175,7 +175,7 @@ class SimulatedBus:
 
     def subscriptions(self) -> Subscriptions:
         """The product's, on the simulated server."""
-        return Subscriptions(self._redis)  # type: ignore[arg-type]
+        return Subscriptions(self._redis, Presence())  # type: ignore[arg-type]
 
     async def publish(self, messages: Sequence[tuple[str, bytes]]) -> bool:
         """As Bus.publish."""

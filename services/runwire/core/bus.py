@@ -42,6 +42,7 @@ _CANCEL_EXPIRY_SECONDS = 3600
 _MESSAGES_AT_ONCE = 16
 _COMMAND_SECONDS = 2
 _SPEAKING_SECONDS = 2
+_STEADY_SECONDS = 1
 # uvloop says RuntimeError of a connection that broke while it was idle.
 _FAILURES = (RedisError, OSError, TimeoutError, RuntimeError)
 
@@ -95,6 +96,37 @@ class Keys:
         return f"{self._prefix}:done:{request_id}"
 
 
+class Presence:
+    """Whether Redis answers: said once when something fails, and once when nothing has failed for a second again."""
+
+    def __init__(self) -> None:
+        self._failed = 0
+        self._back: asyncio.TimerHandle | None = None
+
+    def failed(self, what: str, error: Exception) -> None:
+        """Something that was asked of Redis got no answer, or was refused."""
+        self._failed += 1
+        self.close()
+        if self._failed == 1:
+            details = {"action": "redis_unavailable", "what": what, "error": str(error)}
+            _log.warning("redis can't be reached", extra=details)
+
+    def answered(self) -> None:
+        """Something was answered."""
+        if self._failed and self._back is None:
+            self._back = asyncio.get_running_loop().call_later(_STEADY_SECONDS, self._say_back)
+
+    def close(self) -> None:
+        """Says no more that Redis is back, unless it answers once more."""
+        if self._back is not None:
+            self._back.cancel()
+            self._back = None
+
+    def _say_back(self) -> None:
+        _log.info("redis answers again", extra={"action": "redis_back", "failed": self._failed})
+        self._failed, self._back = 0, None
+
+
 class Bus:
     """Short commands to Redis. Every method returns within a second or so, whether or not Redis is there."""
 
@@ -102,6 +134,7 @@ class Bus:
         self.keys = Keys(settings.redis_prefix)
         self._attempt_expiry = settings.attempt_expiry
         self._uri = settings.redis_uri
+        self._presence = Presence()
         self._redis = Redis.from_url(
             self._uri,
             # With a time-out of its own it calls asyncio.wait_for, which on Python 3.11 may swallow a cancellation.
@@ -115,6 +148,7 @@ class Bus:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._presence.close()
         await self._redis.aclose()
 
     def subscriptions(self) -> Subscriptions:
@@ -127,12 +161,13 @@ class Bus:
                 retry=Retry(NoBackoff(), 0),
                 health_check_interval=5,
                 max_connections=2,
-            )
+            ),
+            self._presence,
         )
 
     def waiter(self) -> Waiter:
         """A connection of its own for blocking pops."""
-        return Waiter(self._uri)
+        return Waiter(self._uri, self._presence)
 
     async def wake(self, graph_ids: Iterable[str]) -> None:
         """Wakes one worker for each graph."""
@@ -191,19 +226,19 @@ class Bus:
     async def _quietly(self, what: str, command: Any) -> Any:
         try:
             async with asyncio.timeout(_COMMAND_SECONDS):
-                return await command
+                answer = await command
         except _FAILURES as error:
-            _log.warning(
-                "redis can't be reached",
-                extra={"action": "redis_unavailable", "what": what, "error": str(error)},
-            )
+            self._presence.failed(what, error)
             return None
+        self._presence.answered()
+        return answer
 
 
 class Waiter:
     """Blocking pops, on a connection of their own."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, presence: Presence) -> None:
+        self._presence = presence
         self._redis = Redis.from_url(
             uri, socket_timeout=None, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0), max_connections=4
         )
@@ -217,19 +252,23 @@ class Waiter:
         began = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(timeout + 2):
-                return await self._redis.blpop(list(lists), timeout) is not None
-        except _FAILURES:
+                popped = await self._redis.blpop(list(lists), timeout)
+        except _FAILURES as error:
+            self._presence.failed("pop", error)
             spent = asyncio.get_running_loop().time() - began
             await asyncio.sleep(max(0.0, min(timeout, 1.0) - spent))
             return False
+        self._presence.answered()
+        return popped is not None
 
 
 class Subscriptions:
     """One PubSub connection, however many channels and listeners; it reconnects by itself and says so."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, presence: Presence) -> None:
         """`redis` is its own, and closed with it."""
         self._redis = redis
+        self._presence = presence
         self._sinks: dict[str, list[Sink]] = {}
         self._acks: dict[str, asyncio.Future[None]] = {}
         self._pubsub: PubSub | None = None
@@ -309,12 +348,9 @@ class Subscriptions:
                     await self._wanted.wait()
                 await self._read_connection()
             except Exception as error:
-                _log.log(
-                    logging.WARNING if isinstance(error, _FAILURES) else logging.ERROR,
-                    "redis subscriptions broke",
-                    exc_info=None if isinstance(error, _FAILURES) else error,
-                    extra={"action": "redis_unavailable", "error": str(error)},
-                )
+                if not isinstance(error, _FAILURES):
+                    _log.exception("redis subscriptions broke", extra={"action": "subscriptions_broke"})
+                self._presence.failed("subscribe", error)
                 self._tell_all_of_a_gap()
                 await asyncio.sleep(0.2)
 
@@ -335,6 +371,7 @@ class Subscriptions:
             for number in count(1):
                 message = await pubsub.get_message(timeout=1.0)
                 if message is not None:
+                    self._presence.answered()
                     self._handle(message["type"], message["channel"].decode(), message["data"])
                 # What has arrived already is read without suspending, and others must get on with it meanwhile.
                 if number % _MESSAGES_AT_ONCE == 0:
