@@ -121,6 +121,19 @@ async def test_a_key_counts_before_the_certificate(mutual: Mutual) -> None:
         assert refused.reason == reason
 
 
+async def test_a_bug_of_certificates_lets_nobody_in_and_shows_nothing(
+    mutual: Mutual, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: object, properties: object) -> None:
+        raise RuntimeError(f"what the connection showed: {properties}")
+
+    monkeypatch.setattr(Certificates, "identity", broken)
+    refused = await mutual.refused(LIST_THREADS, "*:*", b"")
+    assert refused is not None
+    assert (refused.code, refused.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
+    assert "showed" not in refused.message
+
+
 async def test_health_needs_any_certificate_and_reflection_a_known_one(mutual: Mutual) -> None:
     asked = reflection_pb2.ServerReflectionRequest(list_services="")
     codes = []

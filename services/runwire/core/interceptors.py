@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from typing import Any
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 import grpc
@@ -27,7 +28,44 @@ from runwire.core.errors import (
 
 _log = logging.getLogger(__name__)
 
-Handler = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Any]
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Handler: TypeAlias = Callable[[Any, Context], Any]
+Guard: TypeAlias = Callable[[Any, Context], AbstractAsyncContextManager[None]]
+"""Is entered with a call's request before its handler runs, and left when the call is over."""
+
+_OURS = "/runwire."
+
+
+def is_ours(method: str) -> bool:
+    """Whether a method, by its path, is one of the contract. Others (health, reflection) are left alone."""
+    return method.startswith(_OURS)
+
+
+def guarded(handler: Any, guard: Guard) -> Any:
+    """The handler with the guard around each of its calls."""
+    codecs = handler.request_deserializer, handler.response_serializer
+    if handler.request_streaming:
+        return grpc.stream_stream_rpc_method_handler(_stream(handler.stream_stream, guard), *codecs)
+    if handler.response_streaming:
+        return grpc.unary_stream_rpc_method_handler(_stream(handler.unary_stream, guard), *codecs)
+    return grpc.unary_unary_rpc_method_handler(_unary(handler.unary_unary, guard), *codecs)
+
+
+def _unary(inner: Handler, guard: Guard) -> Handler:
+    async def call(request: Any, context: Context) -> Any:
+        async with guard(request, context):
+            return await inner(request, context)
+
+    return call
+
+
+def _stream(inner: Handler, guard: Guard) -> Handler:
+    async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+        async with guard(request, context):
+            async for answer in inner(request, context):
+                yield answer
+
+    return call
 
 
 def refusal_of(error: BaseException, method: str) -> Refusal:
@@ -57,56 +95,35 @@ class Refusals(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        """Wraps the method's handler; methods that are not ours (health, reflection) are left alone."""
+        """Wraps the handlers of our methods."""
         handler = await continuation(handler_call_details)
         method: str = handler_call_details.method
-        if handler is None or not method.startswith("/runwire."):
+        if handler is None or not is_ours(method):
             return handler
-        if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(
-                self._stream(_parsing(handler.unary_stream, handler.request_deserializer), method),
-                response_serializer=handler.response_serializer,
-            )
-        return grpc.unary_unary_rpc_method_handler(
-            self._unary(_parsing(handler.unary_unary, handler.request_deserializer), method),
-            response_serializer=handler.response_serializer,
-        )
+        stays_open = handler.response_streaming or method in self._patient
+        return guarded(_parsing(handler), partial(self._refusing, method, None if stays_open else self._call_timeout))
 
-    def _unary(self, inner: Handler, method: str) -> Handler:
-        async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            began = time.perf_counter()
-            # A client's deadline cancels the call by itself.
-            unlimited = context.time_remaining() is not None or method in self._patient
-            limit = asyncio.timeout(None if unlimited else self._call_timeout)
-            try:
-                async with limit:
-                    answer = inner(request, context)
-                    return await answer if inspect.isawaitable(answer) else answer
-            except Exception as error:
-                await abort(context, DeadlineExceeded() if limit.expired() else refusal_of(error, method))
-            finally:
-                _access(method, context, began)
-
-        return call
-
-    def _stream(self, inner: Handler, method: str) -> Handler:
-        async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
-            began = time.perf_counter()
-            try:
-                async for answer in inner(request, context):
-                    yield answer
-            except Exception as error:
-                await abort(context, refusal_of(error, method))
-            finally:
-                _access(method, context, began)
-
-        return call
+    @asynccontextmanager
+    async def _refusing(
+        self, method: str, timeout: float | None, request: bytes, context: Context
+    ) -> AsyncIterator[None]:
+        del request
+        began = time.perf_counter()
+        # A client's deadline cancels the call by itself.
+        limit = asyncio.timeout(timeout if context.time_remaining() is None else None)
+        try:
+            async with limit:
+                yield
+        except Exception as error:
+            await abort(context, DeadlineExceeded() if limit.expired() else refusal_of(error, method))
+        finally:
+            _access(method, context, began)
 
 
 def refusing(refusal: Refusal) -> grpc.RpcMethodHandler[Any, Any]:
     """A handler for any method that refuses each call, and has gRPC read none of its request."""
 
-    async def refuse(requests: object, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[bytes]:
+    async def refuse(requests: object, context: Context) -> AsyncIterator[bytes]:
         del requests
         await abort(context, refusal)
         yield b""
@@ -114,10 +131,19 @@ def refusing(refusal: Refusal) -> grpc.RpcMethodHandler[Any, Any]:
     return grpc.stream_stream_rpc_method_handler(refuse)
 
 
-def _parsing(inner: Handler, parse: Callable[[bytes], Any]) -> Handler:
-    """A handler that takes bytes. Left to gRPC, bytes that can't be parsed would end in its own words."""
+def _parsing(handler: Any) -> Any:
+    """The handler for bytes. Left to gRPC, bytes that can't be parsed would end in its own words."""
+    if handler.response_streaming:
+        return grpc.unary_stream_rpc_method_handler(
+            _parsed(handler.unary_stream, handler.request_deserializer), response_serializer=handler.response_serializer
+        )
+    return grpc.unary_unary_rpc_method_handler(
+        _parsed(handler.unary_unary, handler.request_deserializer), response_serializer=handler.response_serializer
+    )
 
-    def call(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+
+def _parsed(inner: Handler, parse: Callable[[bytes], Any]) -> Handler:
+    def call(raw: bytes, context: Context) -> Any:
         try:
             request = parse(raw)
         except DecodeError:
@@ -127,12 +153,12 @@ def _parsing(inner: Handler, parse: Callable[[bytes], Any]) -> Handler:
     return call
 
 
-async def abort(context: grpc.aio.ServicerContext[Any, Any], refusal: Refusal) -> None:
+async def abort(context: Context, refusal: Refusal) -> None:
     """Ends the call with the refusal."""
     await context.abort_with_status(rpc_status.to_status(to_status(refusal)))
 
 
-def _access(method: str, context: grpc.aio.ServicerContext[Any, Any], began: float) -> None:
+def _access(method: str, context: Context, began: float) -> None:
     if _log.isEnabledFor(logging.DEBUG):
         took = round((time.perf_counter() - began) * 1000, 2)
         _log.debug("call", extra={"action": "call", "method": method, "ms": took, "code": str(context.code())})

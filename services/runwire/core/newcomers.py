@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 
 from runwire.core.identity import tenant_of
 from runwire.core.ids import DEFAULT_TENANT
+from runwire.core.interceptors import Context, guarded, is_ours
 from runwire.core.postgres import Pool
 from runwire.core.sql import load
 
 _SQL = load(__file__)
-
-Handler = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Any]
 
 
 class Newcomers(grpc.aio.ServerInterceptor):
@@ -31,29 +31,15 @@ class Newcomers(grpc.aio.ServerInterceptor):
     ) -> Any:
         """Wraps the handlers of our methods."""
         handler = await continuation(handler_call_details)
-        if handler is None or not handler_call_details.method.startswith("/runwire."):
+        if handler is None or not is_ours(handler_call_details.method):
             return handler
-        codecs = handler.request_deserializer, handler.response_serializer
-        if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(self._stream(handler.unary_stream), *codecs)
-        return grpc.unary_unary_rpc_method_handler(self._unary(handler.unary_unary), *codecs)
+        return guarded(handler, self._welcome)
 
-    def _unary(self, inner: Handler) -> Handler:
-        async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            await self._welcome(tenant_of(context))
-            return await inner(request, context)
-
-        return call
-
-    def _stream(self, inner: Handler) -> Handler:
-        async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
-            await self._welcome(tenant_of(context))
-            async for answer in inner(request, context):
-                yield answer
-
-        return call
-
-    async def _welcome(self, tenant: str) -> None:
+    @asynccontextmanager
+    async def _welcome(self, request: object, context: Context) -> AsyncIterator[None]:
+        del request
+        tenant = tenant_of(context)
         if tenant not in self._known:
             await self._pool.execute(_SQL["welcome"], tenant)
             self._known.add(tenant)
+        yield

@@ -5,19 +5,18 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import grpc
 
 from runwire.core.errors import QuotaExceeded
 from runwire.core.identity import tenant_of
-from runwire.core.interceptors import abort
+from runwire.core.interceptors import Context, abort, guarded, is_ours
 from runwire.core.limits import TenantLimits
-
-Handler = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Any]
 
 _STREAM_RETRY = timedelta(seconds=1)
 _MOMENT = 0.001
@@ -58,34 +57,18 @@ class Quotas(grpc.aio.ServerInterceptor):
         """Wraps the handlers of our methods, which take bytes here."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or not method.startswith("/runwire."):
+        if handler is None or not is_ours(method):
             return handler
-        codecs = handler.request_deserializer, handler.response_serializer
-        if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(self._stream(handler.unary_stream), *codecs)
-        made = self._unary(handler.unary_unary, stays_open=method in self._patient)
-        return grpc.unary_unary_rpc_method_handler(made, *codecs)
+        stays_open = handler.response_streaming or method in self._patient
+        return guarded(handler, partial(self._counted, stays_open))
 
-    def _unary(self, inner: Handler, *, stays_open: bool) -> Handler:
-        async def call(request: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            try:
-                with self._admitted(tenant_of(context), len(request), stays_open=stays_open):
-                    return await inner(request, context)
-            except QuotaExceeded as refusal:
-                await abort(context, refusal)
-
-        return call
-
-    def _stream(self, inner: Handler) -> Handler:
-        async def call(request: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
-            try:
-                with self._admitted(tenant_of(context), len(request), stays_open=True):
-                    async for answer in inner(request, context):
-                        yield answer
-            except QuotaExceeded as refusal:
-                await abort(context, refusal)
-
-        return call
+    @asynccontextmanager
+    async def _counted(self, stays_open: bool, request: bytes, context: Context) -> AsyncIterator[None]:
+        try:
+            with self._admitted(tenant_of(context), len(request), stays_open=stays_open):
+                yield
+        except QuotaExceeded as refusal:
+            await abort(context, refusal)
 
     @contextmanager
     def _admitted(self, tenant: str, size: int, *, stays_open: bool) -> Iterator[None]:
