@@ -24,7 +24,7 @@ from runwire.core.scopes import scope_of
 from runwire.core.settings import Settings
 from runwire.embedded import Servers
 from tests.access.authorities import Authority, lines
-from tests.access.conftest import SCOPES, Guarded, bearer, keys_file, refused_on
+from tests.access.conftest import SCOPES, Guarded, bearer, bytes_call, keys_file, refused_on
 from tests.contract.rpcs import Rpc, all_rpcs
 from tests.harness.databases import fresh_database, system_settings
 from tests.harness.in_process import serving
@@ -119,6 +119,18 @@ async def test_a_key_counts_before_the_certificate(mutual: Mutual) -> None:
         refused = await mutual.refused(LIST_THREADS, "*:*", b"", metadata)
         assert refused is not None
         assert refused.reason == reason
+
+
+@pytest.mark.parametrize("path", ["/runwire.api.dispatch.v1.RunsService/Nothing", "/runwire.x.v9.NewService/GetIt"])
+async def test_methods_that_do_not_exist_ask_for_a_certificate_too(mutual: Mutual, path: str) -> None:
+    codes = []
+    for name in ("stranger", "store:read", "*:*"):
+        credentials = mutual.authority.credentials(mutual.certificate(name))
+        async with grpc.aio.secure_channel(mutual.guarded.addresses["dispatch"], credentials) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await bytes_call(channel.unary_unary, path)(b"")
+            codes.append(caught.value.code().name)
+    assert codes == ["UNAUTHENTICATED", "PERMISSION_DENIED", "UNIMPLEMENTED"]
 
 
 async def test_a_bug_of_certificates_lets_nobody_in_and_shows_nothing(

@@ -12,7 +12,7 @@ import grpc
 
 from runwire.core.access.authentication import Authentication, Metadata
 from runwire.core.access.certificates import Certificates
-from runwire.core.errors import PermissionDenied, Unauthenticated
+from runwire.core.errors import NotServed, PermissionDenied, Unauthenticated
 from runwire.core.identity import ANONYMOUS, Identity, identify
 from runwire.core.interceptors import Context, abort, guarded, is_ours, refusal_of, refusing
 from runwire.core.scopes import scope_of
@@ -42,8 +42,8 @@ class Access(grpc.aio.ServerInterceptor):
         certificates = self._authentication.certificates_for(metadata) if self._authentication else None
         if certificates is not None:
             # The connection's certificate is known to the call alone, after gRPC has read the request.
-            handler = await continuation(handler_call_details)
-            return handler and guarded(handler, partial(_by_certificate, certificates, method))
+            handler = await continuation(handler_call_details) or refusing(NotServed(method=method))
+            return guarded(handler, partial(_by_certificate, certificates, method))
         try:
             _permit(await self._caller(metadata, method), method)
         except Exception as error:
