@@ -146,6 +146,26 @@ async def test_a_server_asks_it_for_every_call_but_those_with_its_own_keys(
 
 
 @pytest.mark.parametrize(
+    "metadata",
+    [
+        [*bearer("nobody"), *bearer("alice")],
+        [*bearer("alice"), ("x-api-key", "from-a-header")],
+        [("authorization", "Basic YTpi"), *bearer("alice")],
+        [("x-api-key", "rw_00000000_x"), *bearer("alice")],
+    ],
+)
+async def test_a_call_that_shows_two_credentials_is_refused_without_being_asked_about(
+    settings: Settings, tmp_path: Path, metadata: list[tuple[str, str]]
+) -> None:
+    keys = tmp_path / "keys.jsonl"
+    add_line(keys, new_key("other", "ci", ["*"], None)[1])
+    async with served(settings, graphs=project(tmp_path), api_keys_file=str(keys)) as channel:
+        refused = await refused_on(channel, RPCS["ListThreads"], metadata, b"")
+    assert refused is not None
+    assert refused.reason == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize(
     ("source", "sentence"),
     [
         ("auth = 7", "it is a int, not a langgraph_sdk.Auth"),

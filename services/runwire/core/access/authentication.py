@@ -45,12 +45,14 @@ class Authentication:
         AuthenticationUnavailable: it can't be told at the moment.
         """
         credentials = shown(metadata)
-        is_key = len(credentials) == 1 and credentials[0].startswith(PREFIX)
+        if len(credentials) > 1:
+            return None
+        is_key = bool(credentials) and credentials[0].startswith(PREFIX)
         if is_key and self._api_keys is not None:
             return self._api_keys.identity(credentials[0])
         if self._custom is not None:
             return await self._custom.identity(metadata, method)
-        if self._tokens is not None and len(credentials) == 1 and not is_key:
+        if self._tokens is not None and credentials and not is_key:
             return await self._tokens.identity(credentials[0])
         return None
 
