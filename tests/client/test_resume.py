@@ -10,7 +10,7 @@ from typing import Literal
 
 import pytest
 
-from runwire.client import Client, connect, connect_sync, errors, events, patience
+from runwire.client import Client, channel_options, connect, connect_sync, errors, events, patience
 from tests.client.conftest import LONG, Addresses, three
 from tests.harness.platform import Platform, new_thread
 from tests.harness.proxy import Proxy, proxy_of
@@ -53,6 +53,26 @@ async def test_each_event_comes_once_although_the_connection_breaks(client: Clie
     assert tokens(seen) == list(range(TOKENS))
     assert [type(seen[0]), type(seen[-1])] == [events.Started, events.Finished]
     assert proxy.accepted >= 4
+
+
+async def test_a_stream_on_a_connection_that_fell_silent_goes_on_with_another(
+    platform: Platform, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_a_twentieth = [(name, value // 20 if _is_of_keepalive(name) else value) for name, value in channel_options()]
+    monkeypatch.setattr("runwire.client.client.channel_options", lambda: at_a_twentieth)
+    async with connect(**through(proxy, platform, "stream")) as client, asyncio.timeout(20):
+        seen = []
+        given = {"tokens": TOKENS, "delay": 0.01}
+        async for event in client.runs.stream(None, "tokens", input=given, stream_mode="custom"):
+            seen.append(event)
+            if len(seen) == 10:
+                proxy.silence()
+    assert tokens(seen) == list(range(TOKENS))
+    assert proxy.accepted == 2
+
+
+def _is_of_keepalive(option: str) -> bool:
+    return "keepalive" in option or "ping" in option
 
 
 async def test_the_synchronous_client_mends_its_streams_too(platform: Platform, proxy: Proxy) -> None:

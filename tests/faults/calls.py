@@ -27,9 +27,11 @@ from tests.faults.history import History
 
 _OPTIONS = [
     ("grpc.max_receive_message_length", -1),
-    # A black hole is noticed after some seconds, and a server that is back is found at once.
-    ("grpc.keepalive_time_ms", 5_000),
+    # A black hole is noticed after some seconds, and a server that is back is found at once. More pings than one in ten
+    # seconds are too many for servers.
+    ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 2_000),
+    ("grpc.http2.ping_timeout_ms", 2_000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1_000),

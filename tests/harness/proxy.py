@@ -1,4 +1,4 @@
-"""A TCP proxy that breaks its connections, or loses what the server says, when it is told to."""
+"""A TCP proxy that breaks or silences its connections, or loses what the server says, when it is told to."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ class Proxy:
         self._host, _, port = target.rpartition(":")
         self._port = int(port)
         self._open: set[asyncio.StreamWriter] = set()
+        self._silent: set[asyncio.StreamWriter] = set()
         self.address = ""
         self.accepted = 0
         self.refusing = False
@@ -23,6 +24,10 @@ class Proxy:
         """Breaks all connections. New ones are taken again."""
         for writer in self._open:
             writer.transport.abort()
+
+    def silence(self) -> None:
+        """From now on nothing comes through the connections that there are, and neither end is told."""
+        self._silent |= self._open
 
     async def forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, both ways."""
@@ -36,11 +41,12 @@ class Proxy:
             await asyncio.gather(self._pump(reader, far_writer, up=True), self._pump(far_reader, writer, up=False))
         finally:
             self._open -= {writer, far_writer}
+            self._silent -= {writer, far_writer}
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(65536):
-                if up or not self.losing:
+                if writer not in self._silent and (up or not self.losing):
                     writer.write(data)
                     await writer.drain()
         writer.transport.abort()

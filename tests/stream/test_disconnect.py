@@ -15,11 +15,13 @@ import pytest
 from runwire.api.stream.v1 import stream_pb2
 from runwire.api.stream.v1.stream_pb2_grpc import StreamServiceStub
 from runwire.api.type.v1.json_pb2 import Json
+from runwire.core import server
 from runwire.core.bus import Bus
 from runwire.core.ids import new_uuid
 from runwire.core.postgres import Pool
 from runwire.core.settings import Settings
 from runwire.stream.__main__ import running
+from tests.harness.proxy import proxy_of
 from tests.stream.conftest import Follow, stream_process
 from tests.stream.producer import Producer
 from tests.stream.reader import Reader
@@ -37,8 +39,8 @@ async def _hearing(bus: Bus, channel: str) -> AsyncIterator[asyncio.Queue[bytes 
         yield heard
 
 
-async def _becomes(pool: Pool, run_id: UUID, column: str, value: str) -> None:
-    async with asyncio.timeout(5):
+async def _becomes(pool: Pool, run_id: UUID, column: str, value: str, within: float = 5) -> None:
+    async with asyncio.timeout(within):
         while await pool.fetchval(f"SELECT {column} FROM runs WHERE run_id = $1", run_id) != value:
             await asyncio.sleep(0.01)
 
@@ -81,6 +83,23 @@ async def test_a_lost_connection_cancels(producer: Producer, pool: Pool, setting
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             await Reader(StreamServiceStub(channel), attempt.run_id, cancel_on_disconnect=True).joined()
         await _becomes(pool, attempt.run_id, "cancel_action", "interrupt")
+
+
+async def test_a_connection_that_falls_silent_cancels(
+    producer: Producer, pool: Pool, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_KEEPALIVE_MS", 1_000)
+    monkeypatch.setattr(server, "_KEEPALIVE_TIMEOUT_MS", 500)
+    attempt = await producer.begin()
+    async with (
+        running(settings) as port,
+        proxy_of(f"127.0.0.1:{port}") as proxy,
+        grpc.aio.insecure_channel(proxy.address) as channel,
+        Reader(StreamServiceStub(channel), attempt.run_id, cancel_on_disconnect=True) as reader,
+    ):
+        await reader.joined()
+        proxy.silence()
+        await _becomes(pool, attempt.run_id, "cancel_action", "interrupt", within=15)
 
 
 async def test_a_deadline_of_the_caller_cancels(producer: Producer, stub: StreamServiceAsyncStub, pool: Pool) -> None:
