@@ -250,11 +250,22 @@ async def test_users_of_every_form_become_callers(user: Any, expected: Any) -> N
         ({"identity": "u", "tenant": "a/b"}, "tenant"),
         ({"identity": "u@example.org"}, "identity"),
         ({"identity": "u", "permissions": "runs:*"}, ""),
+        ({"identity": "u", "permissions": None}, ""),
     ],
 )
 async def test_users_who_are_no_callers_are_let_in_nowhere(user: Any, key: str) -> None:
     with pytest.raises(Nobody):
         await asked(made(lambda: user), METHOD, [], key)
+
+
+@pytest.mark.parametrize("field", ["permissions", "is_authenticated"])
+async def test_a_field_that_fails_is_not_taken_for_one_that_is_not_there(field: str) -> None:
+    def fails(user: object) -> object:
+        raise AttributeError
+
+    user = type("User", (), {"identity": "u", field: property(fails)})()
+    with pytest.raises(AttributeError):
+        await asked(made(lambda: user), METHOD, [], "")
 
 
 async def test_refusals_are_told_from_failures() -> None:

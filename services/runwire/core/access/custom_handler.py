@@ -98,20 +98,27 @@ def _caller(user: Any, tenant_key: str) -> Mapping[str, Any] | None:
     tenant = _of(user, tenant_key, None) if tenant_key else DEFAULT_TENANT
     if not isinstance(tenant, str) or not re.fullmatch(TENANT, tenant):
         raise Nobody(f"the user's {tenant_key} is no name of a tenant")
-    return {"identity": identity, "tenant": tenant, "scopes": _scopes(_of(user, "permissions", None))}
+    # A user without the field may do everything, as in LangGraph Platform.
+    return {"identity": identity, "tenant": tenant, "scopes": _scopes(_of(user, "permissions", [EVERYTHING]))}
 
 
 def _scopes(permissions: Any) -> list[str]:
-    """The permissions that are grants. A user without permissions may do everything, as in LangGraph Platform."""
-    if permissions is None:
-        return [EVERYTHING]
+    """The permissions that are grants. Nobody: they are no list; None, as a database's NULL, is none either."""
     if isinstance(permissions, str) or not isinstance(permissions, Iterable):
         raise Nobody("the user's permissions are no list")
     return sorted({text for text in permissions if isinstance(text, str) and is_grant(text)})
 
 
 def _of(user: Any, name: str, otherwise: Any) -> Any:
-    return user.get(name, otherwise) if isinstance(user, Mapping) else getattr(user, name, otherwise)
+    if isinstance(user, Mapping):
+        return user.get(name, otherwise)
+    try:
+        return getattr(user, name)
+    except AttributeError:
+        # Of a property that failed: its user has the field.
+        if hasattr(type(user), name):
+            raise
+        return otherwise
 
 
 def _bytes(text: Any) -> bytes:
