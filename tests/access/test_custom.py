@@ -145,6 +145,14 @@ async def test_a_server_asks_it_for_every_call_but_those_with_its_own_keys(
     assert "secret" not in "".join(str(vars(record)) for record in caplog.records)
 
 
+async def test_a_caller_that_can_not_be_told_hears_nothing_of_tokens(settings: Settings, tmp_path: Path) -> None:
+    async with served(settings, graphs=project(tmp_path)) as channel:
+        refused = await refused_on(channel, RPCS["ListThreads"], bearer("broken-secret"), b"")
+    assert refused is not None
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "AUTHENTICATION_UNAVAILABLE")
+    assert refused.message == "Who calls can't be told at the moment; try again."
+
+
 @pytest.mark.parametrize(
     "metadata",
     [

@@ -270,7 +270,7 @@ class Unauthenticated(Refusal):
 
 
 class AuthenticationUnavailable(Refusal):
-    """The keys that tokens are signed with can't be had; try again."""
+    """Who calls can't be told at the moment; try again."""
 
     code, reason = grpc.StatusCode.UNAVAILABLE, "AUTHENTICATION_UNAVAILABLE"
     retry_after = timedelta(seconds=1)
