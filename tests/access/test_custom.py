@@ -227,6 +227,17 @@ def test_a_handler_that_asks_for_what_is_not_there_is_refused() -> None:
         check(Auth())
 
 
+async def test_no_value_of_a_repeated_name_hides_another() -> None:
+    seen = {}
+
+    async def authenticate(headers: dict[bytes, bytes]) -> str:
+        seen.update(headers)
+        return "u"
+
+    await asked(made(authenticate), METHOD, [("x-user", "alice"), ("x-a", "1"), ("x-user", "mallory")], "")
+    assert seen == {b"x-user": b"alice, mallory", b"x-a": b"1"}
+
+
 @pytest.mark.parametrize(
     ("user", "expected"),
     [

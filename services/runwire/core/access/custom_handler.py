@@ -38,6 +38,11 @@ class Headers(dict[bytes, bytes]):
         """The value; names are lower-case."""
         return super().get(_bytes(name), default)
 
+    def add(self, name: str, value: str) -> None:
+        """One entry. As in HTTP, a repeated name has its values in one, so that none hides another."""
+        key, added = _bytes(name), value.encode("latin-1", "replace")
+        self[key] = self[key] + b", " + added if key in self else added
+
 
 def check(found: Any) -> None:
     """Whether all that the object asks for can be honoured. Raises Unusable."""
@@ -62,7 +67,9 @@ async def asked(
 ) -> Mapping[str, Any] | None:
     """The caller of a method. None: the handler refuses. Whatever else the handler raises is raised; Nobody as well."""
     handler: Any = auth._authenticate_handler
-    known = Headers({_bytes(name): value.encode("latin-1", "replace") for name, value in headers})
+    known = Headers()
+    for name, value in headers:
+        known.add(name, value)
     authorization = known.get(b"authorization")
     told = {
         "authorization": None if authorization is None else authorization.decode("latin-1"),
