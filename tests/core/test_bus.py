@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 
 from runwire.core.bus import Bus
 from runwire.core.ids import RunKey
@@ -58,6 +59,49 @@ async def _cancel_at(steps: int, bus: Bus) -> bool:
 async def test_a_task_that_is_cancelled_in_a_command_ends(servers: Servers) -> None:
     async with Bus(_settings(servers.redis_uri)) as bus:
         assert all([await _cancel_at(steps, bus) for steps in range(60)])
+
+
+async def test_a_subscription_outlives_a_connection_that_breaks_while_it_is_asked_for(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, heard = PubSub.connect, list[bytes | None]()
+    asked, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def held_up(pubsub: PubSub) -> None:
+        await connect(pubsub)  # type: ignore[no-untyped-call]
+        if asyncio.current_task() is listening:
+            asked.set()
+            await may_go_on.wait()
+
+    async with (
+        Bus(_settings(servers.redis_uri)) as bus,
+        Redis.from_url(servers.redis_uri) as client,
+        bus.subscriptions() as subscriptions,
+    ):
+
+        async def listen() -> None:
+            async with subscriptions.listen("second", heard.append):
+                await until(is_heard)
+                assert len(await client.client_list(_type="pubsub")) == others + 1
+
+        async def is_heard() -> bool:
+            await bus.publish([("second", b"said")])
+            return b"said" in heard
+
+        async def is_broken() -> bool:
+            return not subscriptions.is_connected
+
+        others = len(await client.client_list(_type="pubsub"))
+        async with subscriptions.listen("first", heard.append):
+            monkeypatch.setattr(PubSub, "connect", held_up)
+            listening = asyncio.create_task(listen())
+            await asked.wait()
+            await client.client_kill_filter(_type="pubsub")
+            await until(is_broken)
+            for _ in range(50):
+                await asyncio.sleep(0)
+            may_go_on.set()
+            await listening
 
 
 def _said(caplog: pytest.LogCaptureFixture, action: str) -> list[logging.LogRecord]:

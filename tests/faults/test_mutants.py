@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.mutants.copies import ROOT, Copy
-from tests.faults.mutants.patches import Mutant, mutants
+from tests.faults.mutants.copies import ROOT, Copy, Inconclusive
+from tests.faults.mutants.patches import Mutant, is_campaign, mutants
 
 _MUTANTS = mutants()
 
@@ -34,5 +34,33 @@ def test_a_mutant_fits_the_code(mutant: Mutant, copy: Copy) -> None:
 @pytest.mark.parametrize("mutant", _MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_mutants_killers_exist(mutant: Mutant) -> None:
     for killer in mutant.killers:
-        name = shlex.split(killer)[0]
-        assert name == "faults" or Path(ROOT, name.partition("::")[0]).exists()
+        assert is_campaign(killer) or Path(ROOT, shlex.split(killer)[0].partition("::")[0]).exists()
+
+
+_ATTEMPTS = {
+    "passed": "def test_it(): pass",
+    "failed": "def test_it(): assert False",
+    "ended by an error": "def test_it(): raise ValueError",
+    "without an end": "import threading, pytest\n@pytest.mark.timeout(0.2)\ndef test_it(): threading.Event().wait()",
+    "without its fixture": "import pytest\n@pytest.fixture\ndef it(): assert False\ndef test_it(it): pass",
+    "not there": "",
+}
+
+
+def _found(copy: Copy, test: str) -> list[str] | None:
+    (copy.folder / "test_it.py").write_text(test)
+    try:
+        return copy.found_by("test_it.py")
+    except Inconclusive:
+        return None
+
+
+def test_only_a_failed_test_has_found_a_mutant(copy: Copy) -> None:
+    assert {name: _found(copy, test) for name, test in _ATTEMPTS.items()} == {
+        "passed": [],
+        "failed": ["test_it.py::test_it"],
+        "ended by an error": ["test_it.py::test_it"],
+        "without an end": None,
+        "without its fixture": None,
+        "not there": None,
+    }

@@ -3,13 +3,13 @@
     ./buildout.sh mutants [NAME …]
 
 Each bug is a patch in this folder. It is applied to a copy of the tracked files, and the commands that its header names
-are run there. They must pass without the patch, and at least one of them must fail with it.
+are run there. They must pass without the patch, and each of them must find the bug: a test of it fails, or a
+campaign sees the mutant's invariant violated. What comes to no end, or fails outside of a test, has found nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import subprocess
 import sys
 import tempfile
@@ -17,10 +17,10 @@ import time
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from tests.faults.mutants.copies import Copy
-from tests.faults.mutants.patches import Mutant, mutants
+from tests.faults.mutants.copies import Copy, Inconclusive
+from tests.faults.mutants.patches import Mutant, is_campaign, mutants
 
 
 def main() -> int:
@@ -41,15 +41,23 @@ def _try_all(chosen: list[Mutant], folder: Path) -> int:
     broken = set[str]()
     for command in dict.fromkeys(command for mutant in chosen for command in mutant.killers):
         say(f"unpatched: {command}")
-        if (failure := clean.failure_of(command)) is not None:
+        try:
+            found = clean.found_by(command)
+        except Inconclusive as error:
+            found = [str(error)]
+        if found:
             broken.add(command)
-            say(failure)
-    table = Table("mutant", "invariant", "bug", "killed by", "seconds")
+            say(*found, markup=False)
+    table = Table("mutant", "invariant", "bug", Column("killed by", overflow="fold"), "seconds")
     survivors = 0
     for mutant in chosen:
         say(f"{mutant.name} …")
         began = time.monotonic()
-        killer = _killer(mutant, folder / mutant.name, broken)
+        try:
+            killer = _killer(mutant, folder / mutant.name, broken)
+        except Inconclusive as error:
+            say(str(error), markup=False)
+            killer = None
         survivors += killer is None
         took = f"{time.monotonic() - began:.0f}"
         table.add_row(mutant.name, mutant.invariant, mutant.bug, killer or "[bold red]survived", took)
@@ -60,14 +68,18 @@ def _try_all(chosen: list[Mutant], folder: Path) -> int:
 
 
 def _killer(mutant: Mutant, folder: Path, broken: set[str]) -> str | None:
-    """The first test, or command, that fails with the bug and passes without it."""
+    """What finds the bug and passes without it: all of the header's commands have to. None where one does not."""
     patched = Copy(folder)
     patched.apply(mutant.file)
+    killers = []
     for command in mutant.killers:
-        if command not in broken and (failure := patched.failure_of(command)) is not None:
-            failed = re.search(r"^FAILED (\S+)", failure, re.MULTILINE)
-            return failed[1] if failed else command
-    return None
+        found = patched.found_by(command) if command not in broken else []
+        if is_campaign(command):
+            found = [command] if mutant.invariant in found else []
+        if not found:
+            return None
+        killers.append(found[0])
+    return "\n".join(killers)
 
 
 if __name__ == "__main__":

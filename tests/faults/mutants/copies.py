@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from tests.faults.mutants.patches import is_campaign
+
 ROOT = Path(__file__).parent.parent.parent.parent
 _COMMAND_SECONDS = 600
-_TESTS_FAILED = 1
+# A test that came to no end has shown nothing, and neither has one whose fixture failed: that is an ERROR.
+_FAILED_TEST = re.compile(r"^FAILED (\S+)(?! - Failed: Timeout)(?:$| )", re.MULTILINE)
+_VIOLATION = re.compile(r"^VIOLATION of (\w+):", re.MULTILINE)
+
+
+class Inconclusive(Exception):
+    """A command neither passed nor found anything."""
 
 
 class Copy:
@@ -23,7 +32,7 @@ class Copy:
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target)
-        self._folder = folder
+        self.folder = folder
 
     def apply(self, patch: Path) -> None:
         """Raises CalledProcessError when the patch does not fit."""
@@ -35,31 +44,36 @@ class Copy:
 
     def _git_apply(self, *arguments: str) -> None:
         # Not to a repository that the copy may be inside of.
-        env = {**os.environ, "GIT_CEILING_DIRECTORIES": str(self._folder.parent)}
+        env = {**os.environ, "GIT_CEILING_DIRECTORIES": str(self.folder.parent)}
         command = ["git", "apply", *arguments]
-        subprocess.run(command, cwd=self._folder, env=env, capture_output=True, text=True, check=True)
+        subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, check=True)
 
-    def failure_of(self, command: str) -> str | None:
-        """The end of what a command printed when it failed; None when it passed.
+    def found_by(self, command: str) -> list[str]:
+        """The tests that a command saw fail, or the invariants that a campaign saw violated; none when it passed.
 
-        A command that takes too long has failed. Raises CalledProcessError when no test was run.
+        Raises Inconclusive for anything else: it took too long, no test was run, a fixture failed.
         """
         words = shlex.split(command)
-        program = ["tests.faults", *words[1:]] if words[0] == "faults" else ["pytest", "-n", "0", "-q", "-x", *words]
+        campaign = is_campaign(command)
+        program = ["tests.faults", *words[1:]] if campaign else ["pytest", "-n", "0", "-q", "-x", *words]
         # Before what the environment has installed: `runwire` is a namespace whose first portion wins.
-        code = os.pathsep.join([str(self._folder / "services"), str(self._folder / "gen")])
+        code = os.pathsep.join([str(self.folder / "services"), str(self.folder / "gen")])
         try:
             done = subprocess.run(
                 [sys.executable, "-m", *program],
-                cwd=self._folder,
-                env={**os.environ, "PYTHONPATH": code, "PYTHONDONTWRITEBYTECODE": "1"},
+                cwd=self.folder,
+                # Wide enough for pytest to say why a test failed.
+                env={**os.environ, "PYTHONPATH": code, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "300"},
                 capture_output=True,
                 text=True,
                 timeout=_COMMAND_SECONDS,
                 check=False,
             )
-        except subprocess.TimeoutExpired:
-            return f"{command}: not done after {_COMMAND_SECONDS} seconds"
-        if done.returncode not in (0, _TESTS_FAILED):
-            raise subprocess.CalledProcessError(done.returncode, command, done.stdout[-4000:], done.stderr[-4000:])
-        return (done.stdout + done.stderr)[-4000:] if done.returncode else None
+        except subprocess.TimeoutExpired as error:
+            raise Inconclusive(f"{command}: not done after {_COMMAND_SECONDS} seconds") from error
+        if done.returncode == 0:
+            return []
+        found = (_VIOLATION if campaign else _FAILED_TEST).findall(done.stdout)
+        if not found:
+            raise Inconclusive(f"{command}: {(done.stdout + done.stderr)[-4000:]}")
+        return list(dict.fromkeys(found))

@@ -2,7 +2,7 @@
 
 Bug: <one line>
 Invariant: <I1 … I14>
-Killer: <a test's node id, or `faults ARG…` for the campaign>     (one line each; the first that fails is enough)
+Killer: <arguments of pytest, or `faults ARG…` for the campaign>     (one line each; each of them has to find it)
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ class Mutant:
     def name(self) -> str:
         """Its file's name."""
         return self.file.stem
+
+
+def is_campaign(command: str) -> bool:
+    """Whether a killer is a campaign, not a test."""
+    return command.startswith("faults ")
 
 
 def mutants() -> list[Mutant]:
