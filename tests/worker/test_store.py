@@ -13,6 +13,7 @@ from langgraph.store.base import (
     InvalidNamespaceError,
     ListNamespacesOp,
     MatchCondition,
+    Op,
     PutOp,
     SearchOp,
 )
@@ -21,6 +22,7 @@ from langgraph.store.postgres.aio import AsyncPostgresStore
 
 from runwire.core.postgres import Pool
 from runwire.worker.store import RunwireStore
+from tests.harness.waiting import until
 from tests.worker.checkpoint_graphs import MIGRATIONS
 
 AGE = "UPDATE store SET expires_at = expires_at - interval '1 hour'"
@@ -310,3 +312,47 @@ async def test_items_written_by_the_langgraph_package_carry_over(database_uri: s
     async with asyncpg.create_pool(database_uri, min_size=1) as pool:
         found = await RunwireStore(pool).asearch(("docs",))
     assert [(item.namespace, item.key, item.value) for item in found] == [(("docs", "old"), "k", {"v": 1})]
+
+
+@pytest.fixture
+async def mortal(pool: Pool) -> RunwireStore:
+    """A store whose items live for an hour after each reading; "b" is locked by somebody else."""
+    store = RunwireStore(pool, ttl={"default_ttl": 60, "refresh_on_read": True})
+    for key in ("b", "a"):
+        await store.aput(("docs",), key, {}, ttl=60)
+    return store
+
+
+READINGS: dict[str, Op] = {
+    "get": GetOp(("docs",), "b", refresh_ttl=True),
+    "search": SearchOp(("docs",), refresh_ttl=True),
+}
+
+
+@pytest.mark.parametrize("name", READINGS)
+async def test_a_reading_does_not_wait_for_who_writes_the_item(pool: Pool, mortal: RunwireStore, name: str) -> None:
+    async with pool.acquire() as writer, writer.transaction():
+        await writer.execute("SELECT FROM store WHERE key = 'b' FOR UPDATE")
+        async with asyncio.timeout(10):
+            [found] = await mortal.abatch([READINGS[name]])
+    assert found
+
+
+async def test_a_batch_that_waits_for_an_item_holds_none_of_the_later_ones(pool: Pool, mortal: RunwireStore) -> None:
+    async with pool.acquire() as writer, writer.transaction():
+        await writer.execute("SELECT FROM store WHERE key = 'a' FOR UPDATE")
+        batch = asyncio.create_task(mortal.abatch([PutOp(("docs",), "b", {"v": 2}), PutOp(("docs",), "a", None)]))
+        await until(lambda: _waits(pool))
+        await writer.execute("SELECT FROM store WHERE key = 'b' FOR UPDATE NOWAIT")
+    await batch
+    assert await _keys(mortal) == ["b"]
+
+
+async def _waits(pool: Pool) -> bool:
+    """Whether a statement is held up by a lock."""
+    return bool(
+        await pool.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity"
+            " WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0)"
+        )
+    )
