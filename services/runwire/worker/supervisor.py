@@ -14,7 +14,7 @@ from uuid import UUID
 
 from runwire.core.bus import Bus
 from runwire.core.ids import RunKey
-from runwire.core.postgres import Pool, is_transient, retrying
+from runwire.core.postgres import Pool, is_transient, persistently, retrying
 from runwire.core.settings import Settings
 from runwire.worker.link import LINK_VARIABLE, SupervisorEnd
 from runwire.worker.registration import Overdue, Registration, Released
@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 _START_SECONDS = 120.0
 _RENEW_BEFORE = 0.7
 _RESPAWN_SECONDS = 0.5
+_HAND_BACK_SECONDS = 2.0
 
 
 class WorkerError(Exception):
@@ -262,7 +263,7 @@ class Supervisor:
             await executor.process.wait()
         beats.cancel()
         # What can't be given back here is given back by the clockwork when the lease has run out.
-        released = await life.release(None, use_up=False)
+        released = await persistently(_HAND_BACK_SECONDS, life.release, None, use_up=False)
         for given in released:
             await self._bus.give_back_attempt(given.run)
         await life.leave()
