@@ -24,6 +24,7 @@ from runwire.api.type.v1.run_pb2 import RunConfig
 from runwire.api.type.v1.sorting_pb2 import SortOrder
 from runwire.core.bus import Bus
 from runwire.core.postgres import Pool
+from tests.harness.waiting import until
 from tests.resource.conftest import Rows
 from tests.resource.refusals import refused
 
@@ -368,6 +369,36 @@ async def test_deleting_an_assistant_can_delete_its_threads(
     assert [row["thread_id"] for row in await pool.fetch("SELECT thread_id FROM checkpoints")] == ["t-1"]
     cancelled = await pool.fetchval("SELECT cancel_action FROM runs WHERE assistant_id = 'a-1'")
     assert cancelled == "interrupt"
+
+
+async def _waits(pool: Pool) -> bool:
+    """Whether a statement is held up by a lock."""
+    return bool(
+        await pool.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity"
+            " WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0)"
+        )
+    )
+
+
+async def test_an_assistant_that_takes_its_threads_along_holds_none_while_it_waits_for_an_earlier_one(
+    assistants: AssistantsServiceAsyncStub, rows: Rows, pool: Pool
+) -> None:
+    default = await rows.graph("agent")
+    await create(assistants, "a-1")
+    await store_threads(pool, "t-1", "t-2")
+    # t-2 goes with the assistant; on t-1 it has a run to be cancelled.
+    await rows.run("t-2", "a-1")
+    await rows.run("t-1", "a-1")
+    await rows.run("t-1", default)
+    async with pool.acquire() as holder, holder.transaction():
+        await holder.execute("SELECT FROM threads WHERE thread_id = 't-1' FOR UPDATE")
+        request = DeleteAssistantRequest(assistant_id="a-1", delete_threads=True)
+        deletion = asyncio.ensure_future(assistants.DeleteAssistant(request))
+        await until(lambda: _waits(pool))
+        await holder.execute("SELECT FROM threads WHERE thread_id = 't-2' FOR UPDATE NOWAIT")
+    await deletion
+    assert await rows.count("threads") == 1
 
 
 async def test_metadata_of_any_json_number_survives(assistants: AssistantsServiceAsyncStub, rows: Rows) -> None:

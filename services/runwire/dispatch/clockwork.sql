@@ -7,10 +7,14 @@ SELECT run_id, graph_id FROM reap_dead_workers($1)
 -- $1 how many at once
 SELECT r.promoted_graph_id AS graph_id
 FROM (
-    SELECT request_id FROM state_requests
-    WHERE deadline_at < now() - interval '5 seconds'
-    ORDER BY deadline_at
-    LIMIT $1
+    SELECT overdue.request_id
+    FROM (
+        SELECT s.request_id, s.thread_id, s.tenant FROM state_requests s
+        WHERE s.deadline_at < now() - interval '5 seconds'
+        ORDER BY s.deadline_at
+        LIMIT $1
+    ) AS overdue
+    ORDER BY overdue.thread_id COLLATE "C", overdue.tenant COLLATE "C", overdue.request_id
 ) AS expired
 CROSS JOIN LATERAL remove_state_request(expired.request_id, false) AS r
 WHERE r.promoted_graph_id IS NOT NULL

@@ -181,10 +181,10 @@ async def delete_threads_of_assistant(
 ) -> Sequence[Orphan]:
     """Deletes, in the caller's transaction, the threads whose last run was of this assistant.
 
-    The caller stops what is returned, once it has committed.
+    Locks those on which it has active runs as well. The caller stops what is returned, once it has committed.
     """
     rows = await connection.fetch(_SQL["lock_threads_of_assistant"], tenant, assistant_id)
-    return await delete_locked(connection, tenant, [row["thread_id"] for row in rows])
+    return await delete_locked(connection, tenant, [row["thread_id"] for row in rows if row["was_last"]])
 
 
 async def delete_locked(

@@ -123,19 +123,31 @@ ORDER BY t.thread_id COLLATE "C"
 FOR UPDATE
 
 -- name: lock_threads_of_assistant
--- $1 tenant, $2 assistant_id of the last run
-SELECT t.thread_id
+-- As lock_threads. Beside those whose last run was the assistant's, those on which it has active runs: the caller goes on to
+-- cancel them, and takes all locks at once.
+-- $1 tenant, $2 assistant_id
+SELECT t.thread_id, t.assistant_id = $2 AS was_last
 FROM threads AS t
-WHERE t.tenant = $1 AND t.assistant_id = $2
+WHERE t.tenant = $1 AND t.thread_id IN (
+    SELECT o.thread_id FROM threads AS o WHERE o.tenant = $1 AND o.assistant_id = $2
+    UNION
+    SELECT r.thread_id FROM runs AS r WHERE r.tenant = $1 AND r.assistant_id = $2 AND r.status IN ('pending', 'running')
+)
 ORDER BY t.thread_id COLLATE "C"
 FOR UPDATE
 
 -- name: delete_runs
 -- Waits for every write that a worker has begun under a run's claim; later ones find no run. Returns the active ones.
 -- $1 tenant, $2 thread_ids
-WITH deleted AS (
-    DELETE FROM runs AS r
+WITH doomed AS MATERIALIZED (
+    SELECT r.run_id FROM runs AS r
     WHERE r.tenant = $1 AND r.thread_id = ANY($2::text[])
+    ORDER BY r.thread_id COLLATE "C", r.due_at DESC, r.position DESC
+    FOR UPDATE
+), deleted AS (
+    DELETE FROM runs AS r
+    USING doomed
+    WHERE r.tenant = $1 AND r.run_id = doomed.run_id
     RETURNING r.run_id, r.worker_id, r.status
 )
 SELECT d.run_id, d.worker_id
@@ -145,8 +157,15 @@ WHERE d.status IN ('pending', 'running')
 -- name: delete_state_requests
 -- As delete_runs: an update of a thread's state writes under its request's row.
 -- $1 tenant, $2 thread_ids
+WITH doomed AS MATERIALIZED (
+    SELECT s.request_id FROM state_requests AS s
+    WHERE s.tenant = $1 AND s.thread_id = ANY($2::text[])
+    ORDER BY s.thread_id COLLATE "C", s.request_id
+    FOR UPDATE
+)
 DELETE FROM state_requests AS s
-WHERE s.tenant = $1 AND s.thread_id = ANY($2::text[])
+USING doomed
+WHERE s.request_id = doomed.request_id
 
 -- name: delete_checkpoints
 -- Only once no worker can write any.

@@ -51,13 +51,16 @@ LEFT JOIN taken ON true
 -- name: release_strays
 -- Gives back what a claim took without its executor hearing of it: no code of these runs has begun.
 -- $1 worker, $2 executor, $3 tenants and $4 ids of the runs that the executor knows of
-SELECT release_run(r.tenant, r.run_id, r.claim, false, interval '0') AS graph_id
-FROM runs r
-WHERE r.worker_id = $1 AND r.executor = $2 AND r.status = 'running'
-AND NOT EXISTS (
-    SELECT FROM unnest($3::text[], $4::uuid[]) AS known (tenant, run_id)
-    WHERE (known.tenant, known.run_id) = (r.tenant, r.run_id)
-)
+SELECT release_run(stray.tenant, stray.run_id, stray.claim, false, interval '0') AS graph_id
+FROM (
+    SELECT r.tenant, r.run_id, r.claim FROM runs r
+    WHERE r.worker_id = $1 AND r.executor = $2 AND r.status = 'running'
+    AND NOT EXISTS (
+        SELECT FROM unnest($3::text[], $4::uuid[]) AS known (tenant, run_id)
+        WHERE (known.tenant, known.run_id) = (r.tenant, r.run_id)
+    )
+    ORDER BY r.thread_id COLLATE "C", r.tenant COLLATE "C", r.due_at DESC, r.position DESC
+) AS stray
 
 -- name: goes_on
 -- $1 tenant, $2 run, $3 claim, $4 worker, $5 executor

@@ -9,7 +9,8 @@ WITH batch AS (
     SELECT r.tenant, r.run_id, r.claim FROM runs r
     -- What another tenant has named alike is sorted out below, where each batch meets its claim.
     WHERE r.run_id = ANY ($2::uuid[]) AND r.tenant = ANY ($1::text[]) AND r.worker_id IS NOT NULL
-    ORDER BY r.run_id, r.tenant
+    -- Whoever locks several runs does it in this order: a cancel of many would else wait for this, and this for the cancel.
+    ORDER BY r.thread_id COLLATE "C", r.tenant COLLATE "C", r.due_at DESC, r.position DESC
     FOR SHARE
 )
 INSERT INTO run_events (tenant, run_id, claim, first_seq, last_seq, events)

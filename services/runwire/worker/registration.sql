@@ -27,15 +27,24 @@ WHERE r.tenant = $2 AND r.run_id = $3 AND r.worker_id = $1 AND r.status = 'runni
 
 -- name: release_runs
 -- $1 worker, $2 executor or NULL for all, $3 whether the attempt counts
-SELECT r.tenant, r.run_id, release_run(r.tenant, r.run_id, r.claim, $3, interval '0') AS graph_id
-FROM runs r
-WHERE r.worker_id = $1 AND r.status = 'running' AND ($2::int IS NULL OR r.executor = $2)
+SELECT held.tenant, held.run_id, release_run(held.tenant, held.run_id, held.claim, $3, interval '0') AS graph_id
+FROM (
+    SELECT r.tenant, r.run_id, r.claim FROM runs r
+    WHERE r.worker_id = $1 AND r.status = 'running' AND ($2::int IS NULL OR r.executor = $2)
+    ORDER BY r.thread_id COLLATE "C", r.tenant COLLATE "C", r.due_at DESC, r.position DESC
+) AS held
 
 -- name: release_state_requests
 -- An update is given back as well: it has written nothing unless it has ended.
 -- $1 worker, $2 executor or NULL for all
-UPDATE state_requests SET status = 'pending', worker_id = NULL, executor = NULL
-WHERE worker_id = $1 AND status = 'running' AND ($2::int IS NULL OR executor = $2)
+WITH held AS MATERIALIZED (
+    SELECT s.request_id FROM state_requests s
+    WHERE s.worker_id = $1 AND s.status = 'running' AND ($2::int IS NULL OR s.executor = $2)
+    ORDER BY s.thread_id COLLATE "C", s.tenant COLLATE "C", s.request_id
+    FOR UPDATE
+)
+UPDATE state_requests s SET status = 'pending', worker_id = NULL, executor = NULL
+FROM held WHERE s.request_id = held.request_id
 
 -- name: unregister_worker
 -- $1 worker

@@ -48,5 +48,11 @@ WHERE request_id = $1 AND claim = $2 AND status = 'running'
 -- name: release_stray_state_requests
 -- Gives back what a claim took without its lane hearing of it: nothing of these requests has begun.
 -- $1 worker, $2 executor, $3 requests that the lane knows of
-UPDATE state_requests SET status = 'pending', worker_id = NULL, executor = NULL
-WHERE worker_id = $1 AND executor = $2 AND status = 'running' AND request_id <> ALL ($3::uuid[])
+WITH stray AS MATERIALIZED (
+    SELECT s.request_id FROM state_requests s
+    WHERE s.worker_id = $1 AND s.executor = $2 AND s.status = 'running' AND s.request_id <> ALL ($3::uuid[])
+    ORDER BY s.thread_id COLLATE "C", s.tenant COLLATE "C", s.request_id
+    FOR UPDATE
+)
+UPDATE state_requests s SET status = 'pending', worker_id = NULL, executor = NULL
+FROM stray WHERE s.request_id = stray.request_id

@@ -4,7 +4,8 @@
 -- decision is one transaction and one round trip. Inside, statements run one after another and each sees what was committed
 -- before it, so a lock that is taken first makes the reads after it current.
 --
--- Locks are always taken in this order: worker, thread, run; those of several threads in the bytewise order of their ids.
+-- Locks are always taken in this order: worker, thread, run; those of several threads in the bytewise order of their ids, then of
+-- their tenants; those of several runs of one thread, or of none, the last of the queue first.
 --
 -- A run is looked up by its key, and nothing else: "has a worker" is what a CHECK says that "is running" means, and does not tempt
 -- the planner to read one of the small indexes of running or ready runs from end to end.
