@@ -1,4 +1,7 @@
-"""What breaks, how, and for how long. Each kind is a function of the rig that returns when it is healed."""
+"""What breaks, how, and for how long. Each kind is a function of the rig that returns when it is healed.
+
+What it returns is how much it hit: connections, messages, processes. A fault that hit nothing did not happen.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,19 @@ import os
 import random
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import asyncpg
 import redis.asyncio
-import redis.exceptions
 
 from tests.faults.history import History
 from tests.faults.proxy import Link
-from tests.faults.rig import TIMES, Member, Rig
+from tests.faults.rig import TIMES, VERSIONS, Member, Rig
 
-# What an administrator meets whose server another fault has in hand.
-_UNREACHABLE = (ConnectionError, asyncpg.PostgresError, redis.exceptions.RedisError)
+# A process that was told to end does so within this time, whatever it stands on.
+_DRAIN_SECONDS = 30.0
 _LEASE = TIMES["lease"].total_seconds()
 
 
@@ -29,12 +31,12 @@ class Skipped(Exception):
 
 
 class Scene:
-    """A fault's view of the rig: it takes what it harms in hand, so that no two faults restart the same process."""
+    """A fault's view of the rig: it takes what it harms in hand, so that no two faults heal each other's victims."""
 
-    def __init__(self, rig: Rig, rng: random.Random, note: Callable[..., None]) -> None:
+    def __init__(self, rig: Rig, rng: random.Random, history: History) -> None:
         self.rig = rig
         self.rng = rng
-        self._note = note
+        self.history = history
         self.detail: dict[str, Any] = {}
         self.touches: set[str] = set()
         """Whom it harms: members, links, and "postgres" or "redis" where it is all of the server."""
@@ -58,14 +60,37 @@ class Scene:
         finally:
             member.busy = False
 
-    def links(self, *prefixes: str) -> list[Link]:
-        """The links to a kind of server; one or all of them."""
+    @contextmanager
+    def links(self, *prefixes: str) -> Iterator[list[Link]]:
+        """The links to a kind of server, one or all of them, that no other fault has in hand; calm when it ends."""
         prefix = self.rng.choice(prefixes)
-        found = [link for link in self.rig.links if link.name.startswith(prefix)]
-        chosen = found if self.rng.random() < 0.25 else [self.rng.choice(found)]
+        idle = [link for link in self.rig.links if link.name.startswith(prefix) and not link.busy]
+        if not idle:
+            raise Skipped
+        chosen = idle if self.rng.random() < 0.25 else [self.rng.choice(idle)]
         self.touches.update(link.name for link in chosen)
         self.tell(target=prefix if len(chosen) > 1 else chosen[0].name)
-        return chosen
+        for link in chosen:
+            link.busy, link.harmed = True, 0
+        try:
+            yield chosen
+        finally:
+            for link in chosen:
+                link.calm()
+                link.busy = False
+
+    @asynccontextmanager
+    async def server(self, name: str) -> AsyncIterator[Any]:
+        """Postgres or Redis."""
+        if name in self.rig.servers_in_hand:
+            raise Skipped
+        self.rig.servers_in_hand.add(name)
+        self.touches.add(name)
+        self.tell(target=name)
+        try:
+            yield getattr(self.rig, name)
+        finally:
+            self.rig.servers_in_hand.discard(name)
 
     def share(self) -> Callable[[], bool]:
         """Chooses connections: some, or all."""
@@ -77,160 +102,178 @@ class Scene:
         await asyncio.sleep(self.rng.uniform(least, most))
 
 
-Fault = Callable[[Scene], Awaitable[None]]
+Fault = Callable[[Scene], Awaitable[int]]
 
 _NETWORK = ("postgres<", "redis<", "grpc>")
 
 
 def _kills(part: str) -> Fault:
-    async def kill(scene: Scene) -> None:
+    async def kill(scene: Scene) -> int:
         async with scene.some(part) as member:
-            member.signal(signal.SIGKILL)
+            killed = member.signal(signal.SIGKILL)
             await scene.last(0, 1.5)
             await member.restart()
+            return len(killed)
 
     return kill
 
 
-async def kill_executor(scene: Scene) -> None:
+async def kill_executor(scene: Scene) -> int:
     """The supervisor sees it and starts another."""
     async with scene.some("worker") as member:
-        executors = member.executors()
-        if not executors:
-            raise Skipped
-        scene.tell(executor=executors[0].pid)
-        with suppress(ProcessLookupError):
-            os.kill(executors[0].pid, signal.SIGKILL)
+        killed = member.signal(signal.SIGKILL, supervisor=False, executors=True)
+        scene.tell(executors=killed)
+        return len(killed)
 
 
 def _stops(part: str, least: float, most: float, *, supervisor: bool = True, executors: bool = False) -> Fault:
-    async def stop(scene: Scene) -> None:
+    async def stop(scene: Scene) -> int:
         async with scene.some(part) as member:
             pids = member.signal(signal.SIGSTOP, supervisor=supervisor, executors=executors)
             scene.tell(stopped=pids)
             try:
-                await scene.last(least, most)
+                if pids:
+                    await scene.last(least, most)
             finally:
                 for pid in pids:
                     with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGCONT)
+            return len(pids)
 
     return stop
 
 
 def _drains(part: str) -> Fault:
-    async def drain(scene: Scene) -> None:
+    async def drain(scene: Scene) -> int:
         async with scene.some(part) as member:
-            scene.tell(drained=[child.pid for child in member.executors()] + [member.pid])
-            member.signal(signal.SIGTERM)
-            await member.process.wait()
+            await _drain(scene, member)
             await member.restart()
+            return 1
 
     return drain
 
 
-async def roll_out(scene: Scene) -> None:
+async def _drain(scene: Scene, member: Member) -> None:
+    scene.tell(drained=[child.pid for child in member.executors()] + [member.pid])
+    member.signal(signal.SIGTERM)
+    try:
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            await member.process.wait()
+    except TimeoutError:
+        words = member.process.last_lines(3)
+        scene.history.note("undrained", name=member.name, seconds=_DRAIN_SECONDS, words=words)
+
+
+async def roll_out(scene: Scene) -> int:
     """A worker of another version comes, an old one is drained: for a while two versions serve."""
     rig = scene.rig
-    numbers = [int(member.name.partition("-")[2]) for member in rig.of("worker")]
-    version = "2" if len(numbers) % 2 else "1"
-    version = scene.rng.choice(["2", "3", version])
     async with scene.some("worker") as old:
-        new = await rig.member(f"worker-{max(numbers) + 1}", version=version)
+        version = scene.rng.choice([version for version in VERSIONS if version != old.version])
+        new = await rig.member(rig.next_name("worker"), version=version)
         scene.touches.add(new.name)
-        scene.tell(version=version, new=new.name, drained=[child.pid for child in old.executors()] + [old.pid])
+        scene.tell(version=version, new=new.name)
         await scene.last(0.5, 2)
-        await old.stack.end()
-        del rig.members[old.name]
-        for link in (old.postgres, old.redis):
-            rig.links.remove(link)
-            await link.close()
+        await _drain(scene, old)
+        await rig.remove(old)
+        return 1
 
 
-async def restart_postgres(scene: Scene) -> None:
+async def restart_postgres(scene: Scene) -> int:
     """An immediate stop: no connection is told, and what was not committed is gone."""
-    async with _server(scene, "postgres") as server:
+    async with scene.server("postgres") as server:
         os.kill(server.pid, signal.SIGQUIT)
         await _gone(server)
         await scene.last(0, 3)
         await server.start()
+        return 1
 
 
-async def end_sessions(scene: Scene) -> None:
-    """An administrator ends all sessions of Postgres."""
-    connection = await asyncpg.connect(scene.rig.postgres.uri, timeout=3)
-    scene.touches.add("postgres")
-    try:
-        ended = await connection.fetchval(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-            " WHERE application_name LIKE 'runwire-%' AND random() < $1",
-            scene.rng.choice([0.3, 1.0]),
-        )
-        scene.tell(ended=ended)
-    finally:
-        await connection.close()
+async def end_sessions(scene: Scene) -> int:
+    """An administrator ends all sessions of Postgres, or some."""
+    async with scene.server("postgres") as server:
+        connection = await asyncpg.connect(server.uri, timeout=10)
+        try:
+            ended: int = await connection.fetchval(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                " WHERE application_name LIKE 'runwire-%' AND random() < $1",
+                scene.rng.choice([0.3, 1.0]),
+            )
+            return ended
+        finally:
+            await connection.close()
 
 
-async def kill_redis(scene: Scene) -> None:
+async def kill_redis(scene: Scene) -> int:
     """It is dead for a while."""
-    async with _server(scene, "redis") as server:
+    async with scene.server("redis") as server:
         os.kill(server.pid, signal.SIGKILL)
         await _gone(server)
         await scene.last(0, 4)
         await server.start()
+        return 1
 
 
-def _tells_redis(*commands: Sequence[str]) -> Fault:
-    async def tell(scene: Scene) -> None:
-        scene.touches.add("redis")
-        async with redis.asyncio.from_url(scene.rig.redis.uri) as client:
-            for command in commands:
-                answer = await client.execute_command(*command)  # type: ignore[no-untyped-call]
-                scene.tell(answer=str(answer))
-
-    return tell
+async def flush_redis(scene: Scene) -> int:
+    """All keys are gone."""
+    async with scene.server("redis") as server, redis.asyncio.from_url(server.uri) as client:
+        keys: int = await client.dbsize()
+        await client.flushall()
+        return keys
 
 
-async def reset(scene: Scene) -> None:
+def _kills_clients(*types: str) -> Fault:
+    async def kill(scene: Scene) -> int:
+        async with scene.server("redis") as server, redis.asyncio.from_url(server.uri) as client:
+            return sum([int(await client.client_kill_filter(_type=each)) for each in types])
+
+    return kill
+
+
+async def _gone(server: Any) -> None:
+    async with asyncio.timeout(20):
+        while server.pid is not None:
+            await asyncio.sleep(0.02)
+
+
+async def reset(scene: Scene) -> int:
     """RST on connections."""
-    scene.tell(connections=sum(link.reset(scene.share()) for link in scene.links(*_NETWORK)))
+    with scene.links(*_NETWORK) as links:
+        return sum([link.reset(scene.share()) for link in links])
 
 
-async def half_open(scene: Scene) -> None:
-    """One end is gone and the other does not know."""
-    links = scene.links(*_NETWORK)
-    scene.tell(connections=sum(link.half_open(scene.share(), scene.rng) for link in links))
-    await scene.last(2, 6)
+async def half_open(scene: Scene) -> int:
+    """One end is gone and the other does not know; it finds out, or is told when the fault ends."""
+    with scene.links(*_NETWORK) as links:
+        hit = sum([link.half_open(scene.share(), scene.rng) for link in links])
+        if hit:
+            await scene.last(2, 14)
+        return hit
 
 
-async def cut(scene: Scene) -> None:
+async def cut(scene: Scene) -> int:
     """An answer breaks off in the middle."""
-    size = scene.rng.randint(1, 4000)
-    scene.tell(connections=sum(link.cut_after(scene.share(), size) for link in scene.links(*_NETWORK)), after=size)
+    with scene.links(*_NETWORK) as links:
+        size = scene.rng.randint(1, 4000)
+        scene.tell(after=size)
+        if any([link.cut_after(scene.share(), size) for link in links]):
+            await scene.last(1, 3)
+        return sum(link.harmed for link in links)
 
 
-async def lose_answer(scene: Scene) -> None:
-    """What was asked for is done, and whoever asked hears of an error."""
-    links = scene.links("postgres<worker", "postgres<", "grpc>", "redis<")
-    for link in links:
-        link.weather.lossy = scene.rng.choice([0.01, 0.03, 0.1])
-    await scene.last(1, 4)
-    for link in links:
-        link.weather.lossy = 0.0
-
-
-def _weather(change: Callable[[Link, random.Random], None], least: float, most: float) -> Fault:
-    async def weather(scene: Scene) -> None:
-        links = scene.links(*_NETWORK)
-        for link in links:
-            change(link, scene.rng)
-        try:
-            await scene.last(least, most)
-        finally:
+def _weather(change: Callable[[Link, random.Random], None], least: float, most: float, *prefixes: str) -> Fault:
+    async def weather(scene: Scene) -> int:
+        with scene.links(*prefixes) as links:
             for link in links:
-                link.calm()
+                change(link, scene.rng)
+            await scene.last(least, most)
+            return sum(link.harmed for link in links)
 
     return weather
+
+
+def _lose_answers(link: Link, rng: random.Random) -> None:
+    share = rng.choice([0.01, 0.03, 0.1])
+    link.weather.loses_answer = lambda: rng.random() < share
 
 
 def _delay(link: Link, rng: random.Random) -> None:
@@ -270,17 +313,17 @@ KINDS: Mapping[str, Fault] = {
     "restart postgres": restart_postgres,
     "end postgres sessions": end_sessions,
     "kill redis": kill_redis,
-    "flush redis": _tells_redis(["FLUSHALL"]),
-    "kill pubsub clients": _tells_redis(["CLIENT", "KILL", "TYPE", "pubsub"]),
-    "kill redis clients": _tells_redis(["CLIENT", "KILL", "TYPE", "normal"], ["CLIENT", "KILL", "TYPE", "pubsub"]),
+    "flush redis": flush_redis,
+    "kill pubsub clients": _kills_clients("pubsub"),
+    "kill redis clients": _kills_clients("normal", "pubsub"),
     "reset": reset,
     "half open": half_open,
     "cut": cut,
-    "lose answer": lose_answer,
-    "delay": _weather(_delay, 2, 6),
-    "black hole": _weather(_lose, 2, 7),
-    "hold": _weather(_hold, 1, 6),
-    "refuse connections": _weather(_refuse, 0.5, 4),
+    "lose answer": _weather(_lose_answers, 1, 4, "postgres<worker", *_NETWORK),
+    "delay": _weather(_delay, 2, 6, *_NETWORK),
+    "black hole": _weather(_lose, 2, 7, *_NETWORK),
+    "hold": _weather(_hold, 1, 6, *_NETWORK),
+    "refuse connections": _weather(_refuse, 0.5, 4, *_NETWORK),
 }
 """Every kind by its name."""
 
@@ -294,23 +337,31 @@ class Breaker:
         self._rng = rng
         self._kinds = list(kinds)
         self._bag: list[str] = []
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way = 0
         self.count: Counter[str] = Counter()
+        """Faults that happened and were healed, by kind."""
         self.broken: list[str] = []
         """Faults that failed by themselves: the campaign's own mistakes, or processes that did not come back."""
 
     async def run(self, pause: float, stop: asyncio.Event, *, most: int = 4) -> None:
         """A fault each `pause` seconds in the mean, until `stop`; then the last ones are healed."""
-        while not stop.is_set():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._rng.uniform(0.3, 1.7) * pause):
-                    await stop.wait()
-            if not stop.is_set() and len(self._under_way) < most and self._kinds:
-                task = asyncio.create_task(self._one(self._next()))
-                self._under_way.add(task)
-                task.add_done_callback(self._under_way.discard)
-        if self._under_way:
-            await asyncio.wait(self._under_way)
+        async with asyncio.TaskGroup() as group:
+            while not stop.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._rng.uniform(0.3, 1.7) * pause):
+                        await stop.wait()
+                if not stop.is_set() and self._under_way < most and self._kinds:
+                    self._under_way += 1
+                    group.create_task(self._one(stop))
+
+    async def _one(self, stop: asyncio.Event) -> None:
+        """One fault: where there is nothing for a kind to hit, it is the turn of another."""
+        try:
+            for _ in self._kinds:
+                if await self._happens(self._next()) or stop.is_set():
+                    break
+        finally:
+            self._under_way -= 1
 
     def _next(self) -> str:
         """All kinds come, in another order each time."""
@@ -318,38 +369,22 @@ class Breaker:
             self._bag = self._rng.sample(self._kinds, len(self._kinds))
         return self._bag.pop()
 
-    async def _one(self, kind: str) -> None:
-        scene = Scene(self._rig, random.Random(self._rng.getrandbits(64)), self._history.note)
+    async def _happens(self, kind: str) -> bool:
+        scene = Scene(self._rig, random.Random(self._rng.getrandbits(64)), self._history)
         begun = asyncio.get_running_loop().time()
         self._history.note("fault begins", kind=kind)
+        hit = 0
         try:
-            await KINDS[kind](scene)
-        except (Skipped, *_UNREACHABLE):
-            self._history.note("fault skipped", kind=kind)
-            return
+            with suppress(Skipped):
+                hit = await KINDS[kind](scene)
+            if not hit:
+                self._history.note("fault skipped", kind=kind)
+                return False
+            self.count[kind] += 1
         except Exception as error:
+            # What it did before is done.
             self.broken.append(f"{kind} {scene.detail}: {type(error).__name__} {error}")
-        self.count[kind] += 1
         seconds = round(asyncio.get_running_loop().time() - begun, 2)
-        self._history.note("fault", kind=kind, seconds=seconds, touches=sorted(scene.touches), **scene.detail)
-
-
-@asynccontextmanager
-async def _server(scene: Scene, name: str) -> AsyncIterator[Any]:
-    """Postgres or Redis, unless another fault has it in hand."""
-    rig = scene.rig
-    if name in rig.servers_in_hand:
-        raise Skipped
-    rig.servers_in_hand.add(name)
-    scene.touches.add(name)
-    scene.tell(target=name)
-    try:
-        yield getattr(rig, name)
-    finally:
-        rig.servers_in_hand.discard(name)
-
-
-async def _gone(server: Any) -> None:
-    async with asyncio.timeout(20):
-        while server.pid is not None:
-            await asyncio.sleep(0.02)
+        touches = sorted(scene.touches)
+        self._history.note("fault", kind=kind, seconds=seconds, hit=hit, touches=touches, **scene.detail)
+        return True

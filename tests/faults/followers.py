@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -66,8 +68,6 @@ class Followers:
 
     async def _session(self, reading: Reading, rng: random.Random, restless: bool) -> str:
         """One stream; the answer is how it ended: "OK", "left", "passing", or a definite error."""
-        self.joins += 1
-        self.joins_of_running += self._running.is_active(reading.run_id)
         request = stream_pb2.StreamRunRequest(run_id=reading.run_id, after_event_id=reading.last_id)
         # What a careful client sets, so that a stream through a dead network ends.
         request.heartbeat_interval.FromMilliseconds(1000)
@@ -76,11 +76,7 @@ class Followers:
         slow = rng.uniform(0.01, 0.2) if restless and rng.random() < 0.2 else 0.0
         try:
             taken = 0
-            while True:
-                async with asyncio.timeout(8):
-                    response = await call.read()
-                if response is grpc.aio.EOF:
-                    break
+            async for response in self._responses(call, reading.run_id):
                 for event in response.events:
                     reading.take(event)
                     taken += 1
@@ -102,6 +98,20 @@ class Followers:
             return f"{error.code().name} {reason_of(error)}".strip()
         finally:
             call.cancel()
+
+    async def _responses(self, call: Any, run_id: str) -> AsyncIterator[stream_pb2.StreamRunResponse]:
+        """A stream's responses. With the first of them the run is joined."""
+        joined = False
+        while True:
+            async with asyncio.timeout(8):
+                response = await call.read()
+            if response is grpc.aio.EOF:
+                return
+            if not joined:
+                joined = True
+                self.joins += 1
+                self.joins_of_running += self._running.is_active(run_id)
+            yield response
 
 
 def _shortened(ends: list[str]) -> list[str]:

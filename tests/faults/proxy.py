@@ -24,11 +24,12 @@ _BUFFER = 1 << 20
 class Weather:
     """What happens to what is passed on. `hold`: kept, and delivered when the hold ends. `lose`: gone for good.
 
-    `lossy`: how likely an answer is lost, and its connection reset, though the server did what it was asked for.
+    `loses_answer` says whether the next answer is lost, and its connection reset, though the server did what it was
+    asked for.
     """
 
     delay: float = 0.0
-    lossy: float = 0.0
+    loses_answer: Callable[[], bool] = lambda: False
     hold: bool = False
     lose: bool = False
     refuse: bool = False
@@ -59,7 +60,7 @@ class Side(asyncio.Protocol):
         return not self.pair.lost_for_good
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The other end goes as well, unless the pair is half open."""
+        """The other end goes as well, unless the pair has lost something."""
         self.pair.lost(self, exc)
 
     def pause_writing(self) -> None:
@@ -128,7 +129,7 @@ class Pair:
         self.link = link
         self.near, self.far = Side(self), Side(self)
         self._early: list[bytes | None] = []
-        self.half_open = False
+        # Nothing gets through any more, and neither end hears why.
         self.lost_for_good = False
         # Bytes of the server's that still get through before both ends are reset; None: no such limit.
         self.cut_after: int | None = None
@@ -151,31 +152,34 @@ class Pair:
         weather = self.link.weather
         if self.lost_for_good or weather.lose:
             self.lost_for_good = True
+            self.link.harmed += 1
             return
         if side is self.near and self.far.transport is None:
             self._early.append(data)
             return
-        if side is self.far and weather.lossy and random.random() < weather.lossy:
+        if side is self.far and weather.loses_answer():
+            self.link.harmed += 1
             self.reset()
             return
         if side is self.far and self.cut_after is not None and data is not None:
             passed, self.cut_after = data[: self.cut_after], max(0, self.cut_after - len(data))
             if self.cut_after == 0:
+                self.link.harmed += 1
                 if passed:
                     self.near.send(passed, 0, False)
                 self.reset()
                 return
+        self.link.harmed += bool(weather.delay or weather.hold)
         self.other(side).send(data, weather.delay, weather.hold)
 
     def lost(self, side: Side, error: Exception | None) -> None:
         """One end is gone."""
         other = self.other(side)
-        if self.half_open or self.lost_for_good:
-            pass
-        elif error is not None:
-            other.reset()
-        else:
-            other.send(None, self.link.weather.delay, self.link.weather.hold)
+        if not self.lost_for_good:
+            if error is not None:
+                other.reset()
+            else:
+                other.send(None, self.link.weather.delay, self.link.weather.hold)
         if not self.near.is_open and not self.far.is_open:
             self.link.pairs.discard(self)
 
@@ -193,6 +197,10 @@ class Link:
         self.name = name
         self.pairs: set[Pair] = set()
         self.weather = Weather()
+        self.busy = False
+        """A fault has it in hand, and ends its weather."""
+        self.harmed = 0
+        """How often something came to harm: a connection, or what was to pass."""
         self.port = 0
         self._target = (host, port)
         self._server: asyncio.Server | None = None
@@ -229,6 +237,7 @@ class Link:
     def accepted(self, pair: Pair) -> None:
         """A client is there: its server is dialled."""
         if self.weather.refuse:
+            self.harmed += 1
             pair.near.reset()
             return
         self.pairs.add(pair)
@@ -249,13 +258,14 @@ class Link:
         victims = [pair for pair in self.pairs if chosen()]
         for pair in victims:
             pair.reset()
+        self.harmed += len(victims)
         return len(victims)
 
     def half_open(self, chosen: Callable[[], bool], rng: random.Random) -> int:
-        """One end is reset, and the other never hears of it: what it sends is lost, and nothing comes."""
+        """One end is reset, and the other does not hear of it: until it is calm, what it sends is lost."""
         victims = [pair for pair in self.pairs if chosen()]
         for pair in victims:
-            pair.half_open = pair.lost_for_good = True
+            pair.lost_for_good = True
             (pair.far if rng.random() < 0.7 else pair.near).reset()
         return len(victims)
 
@@ -275,10 +285,10 @@ class Link:
                 pair.far.flush()
 
     def calm(self) -> None:
-        """Good weather. Connections that have lost something are reset, unless one end is not to hear of it."""
-        self.weather.delay, self.weather.lossy, self.weather.lose, self.weather.refuse = 0.0, 0.0, False, False
-        self.hold(False)
+        """Good weather. Connections that have lost something are reset."""
+        self.weather = Weather()
         for pair in tuple(self.pairs):
             pair.cut_after = None
-            if pair.lost_for_good and not pair.half_open:
+            if pair.lost_for_good:
                 pair.reset()
+        self.hold(False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 from collections.abc import AsyncIterator, Iterable
@@ -36,6 +37,8 @@ WORKERS = ("worker-1", "worker-2", "worker-3")
 STRANGER = "stranger"
 TENANTS = (DEFAULT_TENANT, STRANGER)
 
+VERSIONS = ("1", "2", "3")
+
 _START_SECONDS = 90.0
 
 # Short, so that faults and recoveries overlap, and fair: a lease is five heartbeats, as it is by default.
@@ -57,8 +60,9 @@ TIMES: dict[str, timedelta] = {
 class Member:
     """One process, in its own stack, since its way to Postgres and Redis is its own."""
 
-    def __init__(self, name: str, stack: Stack, postgres: Link, redis: Link) -> None:
+    def __init__(self, name: str, version: str, stack: Stack, postgres: Link, redis: Link) -> None:
         self.name = name
+        self.version = version
         self.stack = stack
         self.postgres = postgres
         self.redis = redis
@@ -92,10 +96,12 @@ class Member:
         """Sends a signal; the answer is to whom."""
         pids = [found.pid for found in self.executors()] if executors else []
         pids += [self.pid] if supervisor and self.pid is not None else []
+        told = []
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
-        return pids
+                told.append(pid)
+        return told
 
     async def restart(self) -> None:
         """Ends what still runs and starts it anew at the same address; returns when it is ready.
@@ -122,6 +128,7 @@ class Rig:
         self.redis_prefix = "faults"
         self.servers_in_hand: set[str] = set()
         self._ports: set[int] = set()
+        self._numbers = itertools.count(len(WORKERS) + 1)
         self.keys = {tenant: self._new_key(tenant) for tenant in TENANTS}
         self._changes = changes
 
@@ -169,7 +176,7 @@ class Rig:
             **self._changes,
         }
         stack = VersionedStack(Settings(**fields), self.folder / "logs", self.environment(version))
-        member = self.members[name] = Member(name, stack, postgres, redis)
+        member = self.members[name] = Member(name, version, stack, postgres, redis)
         member.busy = True
         try:
             await stack.start(name)
@@ -180,6 +187,18 @@ class Rig:
             member.front = await self.link(f"grpc>{name}", parts.hostname or "", parts.port or 0)
         member.busy = False
         return member
+
+    def next_name(self, part: str) -> str:
+        """Of a member that there has not been yet."""
+        return f"{part}-{next(self._numbers)}"
+
+    async def remove(self, member: Member) -> None:
+        """Ends it, and its links."""
+        await member.stack.end()
+        del self.members[member.name]
+        for link in (member.postgres, member.redis):
+            self.links.remove(link)
+            await link.close()
 
     def _port(self) -> int:
         """One that no other member has either, which it may not yet listen on."""

@@ -347,6 +347,11 @@ def a_process_ends_by_itself(evidence: Evidence) -> None:
 
 
 @forges("recovery")
+def a_process_does_not_end_when_told_to(evidence: Evidence) -> None:
+    evidence.history.append(entry("undrained", name="worker-1", seconds=30, words=["waiting"]))
+
+
+@forges("recovery")
 def an_error_is_logged(evidence: Evidence) -> None:
     evidence.errors.append("dispatch-1.log: a turn failed")
 

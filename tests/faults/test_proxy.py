@@ -89,7 +89,7 @@ async def test_a_black_hole_takes_all_and_its_connections_are_reset_when_it_ends
 
 async def test_an_answer_is_lost_though_the_server_got_the_question() -> None:
     async with echoing() as link, talking(link) as (reader, writer):
-        link.weather.lossy = 1.0
+        link.weather.loses_answer = lambda: True
         writer.write(b"done\n")
         with pytest.raises(ConnectionResetError):
             await reader.readline()
@@ -110,6 +110,15 @@ async def test_half_open_the_client_hears_nothing() -> None:
         writer.write(b"anybody?\n")
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
+                await reader.readline()
+
+
+async def test_half_open_ends_when_it_is_calm() -> None:
+    async with echoing() as link, talking(link) as (reader, _):
+        link.half_open(lambda: True, random.Random(1))
+        link.calm()
+        with pytest.raises(ConnectionResetError):
+            async with asyncio.timeout(10):
                 await reader.readline()
 
 

@@ -84,7 +84,7 @@ async def _lose_the_answer_of_a_claim(far: Far) -> run_pb2.Run:
             assert began is not None
             # A look of the worker's own accord, from before the run was there, does not see it.
             if began > run.create_time.ToDatetime(UTC):
-                far.link.weather.lossy = 1.0
+                far.link.weather.loses_answer = lambda: True
                 return run
         await far.platform.finish(run.run_id)
 
@@ -116,7 +116,7 @@ async def _lose_the_answer_of_a_state_claim(far: Far, thread: str) -> asyncio.Ta
             asking = asyncio.create_task(state_at(far.platform, thread))
             await until(lambda: pool.fetchval("SELECT count(*) FROM state_requests"))
             await until(lambda: _waiting_since(pool, "UPDATE state_requests"))
-            far.link.weather.lossy = 1.0
+            far.link.weather.loses_answer = lambda: True
         # On another connection than that, what was lost is the answer of preparing.
         with suppress(TimeoutError):
             await until(lambda: pool.fetchval("SELECT status = 'running' FROM state_requests"), within=1)
