@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -70,8 +70,8 @@ async def serving(
             yield bound
         finally:
             watcher.cancel()
-            with suppress(asyncio.CancelledError):
-                await watcher
+            # Whatever has become of it, the calls in flight get their grace.
+            await asyncio.wait([watcher])
             await checks.enter_graceful_shutdown()
             await server.stop(settings.shutdown_grace.total_seconds())
 
@@ -106,12 +106,18 @@ def _listen(server: grpc.aio.Server, settings: Settings, port: int) -> int:
 
 async def _watch(checks: health.aio.HealthServicer, names: Sequence[str], ready: Callable[[], Awaitable[bool]]) -> None:
     status = health_pb2.HealthCheckResponse
+    failure: type[Exception] | None = None
     while True:
+        is_ready, before, failure = False, failure, None
         try:
             async with asyncio.timeout(_READY_CHECK_SECONDS):
-                state = status.SERVING if await ready() else status.NOT_SERVING
+                is_ready = await ready()
         except TimeoutError:
-            state = status.NOT_SERVING
+            pass
+        except Exception as error:
+            failure = type(error)
+            if failure is not before:
+                _log.error("readiness can't be told", exc_info=error, extra={"action": "ready_failed"})
         for name in names:
-            await checks.set(name, state)
-        await asyncio.sleep(_READY_CHECK_SECONDS if state == status.SERVING else _NOT_READY_CHECK_SECONDS)
+            await checks.set(name, status.SERVING if is_ready else status.NOT_SERVING)
+        await asyncio.sleep(_READY_CHECK_SECONDS if is_ready else _NOT_READY_CHECK_SECONDS)
