@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from runwire.api.stream.v1.stream_pb2 import StreamRunRequest, StreamThreadRequest
+from runwire.api.stream.v1.stream_pb2 import StreamRunRequest, StreamThreadRequest, WaitRunRequest
 from runwire.api.stream.v1.stream_pb2_grpc import StreamServiceStub
 from runwire.client import connect, events
 from runwire.client.errors import Unauthenticated
@@ -20,6 +21,7 @@ from runwire.core.settings import Settings
 from runwire.stream.__main__ import running
 from tests.access.conftest import bearer, keys_file
 from tests.harness.refused import refusal
+from tests.harness.waiting import until
 from tests.stream.producer import Attempt, Producer, create_run
 
 LIFETIME = timedelta(seconds=0.5)
@@ -64,6 +66,32 @@ async def test_a_silent_stream_ends_with_a_heartbeat(address: str, keys: Keys, p
     beat = Duration(seconds=1)
     await expired(address, keys, "StreamRun", StreamRunRequest(run_id=str(run_id), heartbeat_interval=beat))
     await expired(address, keys, "StreamThread", StreamThreadRequest(thread_id="t", heartbeat_interval=beat))
+
+
+async def test_a_wait_ends_too_with_the_run_as_it_is_then(address: str, keys: Keys, pool: Pool) -> None:
+    run_id = await create_run(pool, thread_id="t")
+    request = WaitRunRequest(run_id=str(run_id), timeout=Duration(seconds=60))
+    async with grpc.aio.insecure_channel(address) as channel:
+        answer = await StreamServiceStub(channel).WaitRun(request, metadata=bearer(keys.key), timeout=20)
+    assert not answer.run.HasField("finish_time")
+
+
+async def test_a_client_waits_on_by_itself(address: str, keys: Keys, producer: Producer) -> None:
+    attempt = await producer.begin()
+    asked: list[str] = []
+
+    def token() -> str:
+        asked.append(keys.key)
+        return keys.key
+
+    async def has_asked_again() -> bool:
+        return len(asked) > 1
+
+    async with connect(address, token=token) as client:
+        waiting = asyncio.create_task(client.runs.join(str(attempt.run_id)))
+        await until(has_asked_again)
+        await attempt.finish()
+        assert (await waiting).run.status == "success"
 
 
 async def test_it_cancels_no_run(address: str, keys: Keys, producer: Producer, pool: Pool) -> None:

@@ -93,7 +93,7 @@ class StreamServicer:
     async def WaitRun(self, request: stream_pb2.WaitRunRequest, context: Context) -> stream_pb2.WaitRunResponse:
         """The run at its end, or at the time-out."""
         wait = check_wait_run(request)
-        return await self._waiting.wait(tenant_of(context), wait.run_id, wait.timeout)
+        return await self._waiting.wait(tenant_of(context), wait.run_id, min(wait.timeout, self._lifetime))
 
     def _plan(self, selection: Selection, heartbeat: float, after: Position = START) -> Plan:
         return Plan(after=after, selection=selection, heartbeat=heartbeat, flush=self._flush, poll=self._poll)
