@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,11 @@ class Authority:
         """Its certificate."""
         return self.folder / "ca.pem"
 
-    def issue(self, name: str, *names: str, common_name: str | None = None) -> tuple[Path, Path]:
+    def issue(
+        self, name: str, *names: str, common_name: str | None = None, until: datetime | None = None
+    ) -> tuple[Path, Path]:
         """The files of a certificate for these alternative names, and of its key."""
-        issued = self.ca.issue_cert(*names, common_name=common_name)
+        issued = self.ca.issue_cert(*names, common_name=common_name, not_after=until)
         certificate, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
         certificate.write_bytes(b"".join(part.bytes() for part in issued.cert_chain_pems))
         key.write_bytes(issued.private_key_pem.bytes())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from tests.contract.rpcs import Rpc, all_rpcs
 from tests.harness.databases import fresh_database, system_settings
 from tests.harness.in_process import serving
 from tests.harness.refused import Refused
+from tests.harness.waiting import until
 
 every_rpc = pytest.mark.parametrize("rpc", all_rpcs(), ids=lambda rpc: rpc.name)
 [LIST_THREADS] = [rpc for rpc in all_rpcs() if rpc.name == "ListThreads"]
@@ -179,6 +181,60 @@ async def test_connections_that_are_not_mutual_are_not_made(mutual: Mutual, tmp_
     assert refused.code == grpc.StatusCode.UNAVAILABLE
 
 
+def asking(authority: Authority, folder: Path) -> dict[str, Any]:
+    """Settings of servers that know the caller `me.example` by its certificate."""
+    known = folder / "certificates.jsonl"
+    known.write_text(lines(who(dns="me.example")))
+    return {
+        **authority.server(),
+        "tls_client_ca": str(authority.file),
+        "client_certificates_file": str(known),
+    }
+
+
+async def code_of_a_call(channel: grpc.aio.Channel) -> str:
+    refused = await refused_on(channel, LIST_THREADS, request=b"")
+    return refused.code.name if refused else "OK"
+
+
+async def test_a_certificate_that_expires_is_refused_on_the_connection_that_it_opened(
+    settings: Settings, tmp_path: Path
+) -> None:
+    authority = Authority.new(tmp_path / "authority")
+    until_soon = datetime.now(UTC) + timedelta(seconds=3)
+    credentials = authority.credentials(authority.issue("me", "me.example", until=until_soon))
+    async with (
+        resource.running(settings.model_copy(update=asking(authority, tmp_path))) as port,
+        grpc.aio.secure_channel(f"localhost:{port}", credentials) as channel,
+    ):
+        assert await code_of_a_call(channel) == "OK"
+
+        async def is_refused() -> bool:
+            return await code_of_a_call(channel) == "UNAUTHENTICATED"
+
+        await until(is_refused)
+
+
+async def test_a_connection_that_a_former_authority_allowed_takes_calls_for_the_lifetime_of_a_stream_at_most(
+    settings: Settings, tmp_path: Path
+) -> None:
+    authority, next_one = Authority.new(tmp_path / "authority"), Authority.new(tmp_path / "next")
+    fields = {**asking(authority, tmp_path), "stream_lifetime": timedelta(seconds=0.2)}
+    credentials = authority.credentials(authority.issue("me", "me.example"))
+    async with (
+        resource.running(settings.model_copy(update=fields)) as port,
+        grpc.aio.secure_channel(f"localhost:{port}", credentials) as channel,
+    ):
+        for _ in range(100):
+            assert await code_of_a_call(channel) == "OK", "a connection that is replaced costs no call"
+        authority.file.write_bytes(next_one.file.read_bytes())
+
+        async def is_refused() -> bool:
+            return await code_of_a_call(channel) == "UNAVAILABLE"
+
+        await until(is_refused)
+
+
 async def test_a_replaced_certificate_is_used_by_new_connections(settings: Settings, tmp_path: Path) -> None:
     before, after = Authority.new(tmp_path / "before"), Authority.new(tmp_path / "after")
     files = before.server()
@@ -246,17 +302,21 @@ def test_each_kind_of_name_is_told_from_the_others(tmp_path: Path) -> None:
     file = tmp_path / "certificates.jsonl"
     file.write_text(lines(who(uri="spiffe://a/b"), who(dns="a.example"), who(email="a@b.example"), who(cn="a")))
     known = Certificates(file)
+    certificate, _ = Authority.new(tmp_path).issue("any", "any.example")
+    shown = {"x509_pem_cert": [certificate.read_bytes()]}
     for key, name in (
         ("peer_uri", "spiffe://a/b"),
         ("peer_dns", "a.example"),
         ("peer_email", "a@b.example"),
         ("x509_common_name", "a"),
     ):
-        assert known.identity({key: [name.encode()]}) == Identity("acme", name, frozenset({"*"}))
-        assert known.identity({other: [name.encode()] for other in ("peer_ip", "x509_subject")}) is None
-    assert known.identity({"peer_dns": [b"spiffe://a/b", b"a", b"A.EXAMPLE"]}) is None
-    assert known.identity({"peer_dns": [b"a.example"], "x509_common_name": [b"a"]}) is None, "it is of two callers"
-    assert known.identity({}) is None
+        assert known.identity({**shown, key: [name.encode()]}) == Identity("acme", name, frozenset({"*"}))
+        assert known.identity({**shown, "peer_ip": [name.encode()], "x509_subject": [name.encode()]}) is None
+    assert known.identity({**shown, "peer_dns": [b"spiffe://a/b", b"a", b"A.EXAMPLE"]}) is None
+    assert known.identity({**shown, "peer_dns": [b"a.example"], "x509_common_name": [b"a"]}) is None, (
+        "it is of two callers"
+    )
+    assert known.identity({"peer_dns": [b"a.example"]}) is None, "there is no certificate"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from runwire.client.errors import Unauthenticated
 from runwire.core.postgres import Pool
 from runwire.core.settings import Settings
 from runwire.stream.__main__ import running
+from tests.access.authorities import Authority
 from tests.access.conftest import bearer, keys_file
 from tests.harness.refused import refusal
 from tests.harness.waiting import until
@@ -53,10 +54,14 @@ async def address(settings: Settings, keys: Keys) -> AsyncIterator[str]:
 
 async def expired(address: str, keys: Keys, method: str, request: Any) -> None:
     async with grpc.aio.insecure_channel(address) as channel:
-        call = getattr(StreamServiceStub(channel), method)(request, metadata=bearer(keys.key), timeout=20)
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            async for _ in call:
-                pass
+        await expired_on(channel, method, request, bearer(keys.key))
+
+
+async def expired_on(channel: grpc.aio.Channel, method: str, request: Any, metadata: Any = ()) -> None:
+    call = getattr(StreamServiceStub(channel), method)(request, metadata=metadata, timeout=20)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        async for _ in call:
+            pass
     found = refusal(caught.value)
     assert (found.code, found.reason) == (grpc.StatusCode.UNAVAILABLE, "STREAM_EXPIRED")
 
@@ -66,6 +71,21 @@ async def test_a_silent_stream_ends_with_a_heartbeat(address: str, keys: Keys, p
     beat = Duration(seconds=1)
     await expired(address, keys, "StreamRun", StreamRunRequest(run_id=str(run_id), heartbeat_interval=beat))
     await expired(address, keys, "StreamThread", StreamThreadRequest(thread_id="t", heartbeat_interval=beat))
+
+
+async def test_a_stream_ends_also_where_a_certificate_opens_the_connection_and_nothing_else(
+    settings: Settings, tmp_path: Path, pool: Pool
+) -> None:
+    authority = Authority.new(tmp_path / "authority")
+    fields = {**authority.server(), "tls_client_ca": str(authority.file), "stream_lifetime": LIFETIME}
+    run_id = await create_run(pool, thread_id="t")
+    request = StreamRunRequest(run_id=str(run_id), heartbeat_interval=Duration(seconds=1))
+    credentials = authority.credentials(authority.issue("me", "me.example"))
+    async with (
+        running(settings.model_copy(update=fields)) as port,
+        grpc.aio.secure_channel(f"localhost:{port}", credentials) as channel,
+    ):
+        await expired_on(channel, "StreamRun", request)
 
 
 async def test_a_wait_ends_too_with_the_run_as_it_is_then(address: str, keys: Keys, pool: Pool) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -77,20 +78,21 @@ async def serving(
 
 
 def _server(settings: Settings, interceptors: Sequence[grpc.aio.ServerInterceptor]) -> grpc.aio.Server:
-    return grpc.aio.server(
-        interceptors=interceptors,
-        options=[
-            ("grpc.max_receive_message_length", settings.max_message_bytes),
-            ("grpc.max_send_message_length", settings.max_message_bytes),
-            ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-            ("grpc.keepalive_permit_without_calls", 1),
-            ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
-            # The first limit is for packets that nobody acknowledges, the second for pings that nobody answers.
-            ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
-            ("grpc.http2.ping_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
-            ("grpc.so_reuseport", 0),
-        ],
-    )
+    options = [
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", settings.max_message_bytes),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+        # The first limit is for packets that nobody acknowledges, the second for pings that nobody answers.
+        ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+        ("grpc.http2.ping_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+        ("grpc.so_reuseport", 0),
+    ]
+    if settings.tls_client_ca:
+        # Certificates are verified when a connection is made. What is open by then may come to its end, as streams do.
+        options.append(("grpc.max_connection_age_ms", settings.stream_lifetime // timedelta(milliseconds=1)))
+    return grpc.aio.server(interceptors=interceptors, options=options)
 
 
 def _listen(server: grpc.aio.Server, settings: Settings, port: int) -> int:

@@ -86,7 +86,7 @@ class Settings(BaseSettings):
     )
     stream_lifetime: Span = Field(
         default=timedelta(hours=1),
-        description="With authentication: then a stream's caller must call again, and show credentials again.",
+        description="With authentication or mTLS: then a stream's caller must call again, and show credentials again.",
     )
     custom_auth: bool = Field(default=False, description="Has the `auth` of langgraph.json asked, in a process apart.")
     custom_auth_tenant: str = Field(

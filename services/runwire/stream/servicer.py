@@ -46,7 +46,8 @@ class StreamServicer:
         self._buffer_bytes = settings.reader_buffer_bytes
         self._flush = settings.event_flush_interval.total_seconds()
         self._poll = settings.poll_interval.total_seconds()
-        self._lifetime = settings.stream_lifetime.total_seconds() if settings.authenticates else math.inf
+        asks = settings.authenticates or settings.tls_client_ca
+        self._lifetime = settings.stream_lifetime.total_seconds() if asks else math.inf
         self._waiting = Waiting(pool, fanout, self._poll)
 
     async def StreamRun(self, request: stream_pb2.StreamRunRequest, context: Context) -> AsyncIterator[bytes]:

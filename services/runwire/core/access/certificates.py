@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import model_validator
@@ -47,8 +49,11 @@ class Certificates:
     def identity(self, properties: Mapping[str, Iterable[bytes]]) -> Identity | None:
         """Whose certificate it is, by what gRPC tells of the connection (`auth_context`). None: nobody's.
 
-        A certificate whose names are of different callers is nobody's.
+        A certificate that has expired is nobody's, and one whose names are of different callers.
         """
+        # TLS has judged the dates, but that was long ago: connections stay, and a client may resume an old session.
+        if not any(_end(pem) > datetime.now(UTC) for pem in properties.get("x509_pem_cert", ())):
+            return None
         lines = self._file.value()
         names = [
             (kind, value.decode("utf-8", "replace"))
@@ -57,6 +62,14 @@ class Certificates:
         ]
         found = {lines[name].identity() for name in names if name in lines}
         return found.pop() if len(found) == 1 else None
+
+
+@lru_cache(maxsize=1024)
+def _end(pem: bytes) -> datetime:
+    # Not earlier: only certificates need it, and the import costs a tenth of a start.
+    from cryptography.x509 import load_pem_x509_certificate
+
+    return load_pem_x509_certificate(pem).not_valid_after_utc
 
 
 def _by_name(raw: bytes) -> Mapping[Name, CertificateLine]:
