@@ -23,13 +23,19 @@ _numbers = itertools.count(1)
 @asynccontextmanager
 async def fresh_database(servers: Servers) -> AsyncIterator[str]:
     """A migrated database; it is dropped at the end."""
+    async with empty_database(servers) as uri:
+        await migrate(uri)
+        yield uri
+
+
+@asynccontextmanager
+async def empty_database(servers: Servers) -> AsyncIterator[str]:
+    """A database without a schema; it is dropped at the end."""
     name = f"runwire_system_{next(_numbers)}"
     admin = await asyncpg.connect(servers.database_uri)
     try:
         await admin.execute(f"CREATE DATABASE {name}")
-        uri = urlunsplit(urlsplit(servers.database_uri)._replace(path=f"/{name}"))
-        await migrate(uri)
-        yield uri
+        yield urlunsplit(urlsplit(servers.database_uri)._replace(path=f"/{name}"))
         await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
         await admin.close()

@@ -464,10 +464,10 @@ class Life:
         return held.run.thread_id or f"run {held.number}"
 
     def _thread_column(self, held: Held) -> str:
-        return held.run.checkpoint_thread
+        return held.run.thread_keys.stored(held.run.checkpoint_thread)
 
     def _column(self, name: str) -> str:
-        return str(run_id(int(name[4:]))) if name.startswith("run ") else name
+        return f"{run_id(int(name[4:]))}#" if name.startswith("run ") else name
 
     def _give_back_updates(self, worker: int) -> None:
         for update in self.model.updates.values():

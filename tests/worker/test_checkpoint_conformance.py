@@ -8,6 +8,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.conformance.capabilities import Capability
 
+from runwire.core.checkpoint_threads import ThreadKeys
 from runwire.core.postgres import Pool
 from runwire.worker.checkpoint import RunwireSaver
 
@@ -28,7 +29,7 @@ async def test_all_capabilities_are_detected_and_all_81_tests_pass(pool: Pool) -
 async def test_the_suite_passes_for_a_tenant_of_its_own(pool: Pool) -> None:
     @checkpointer_test(name="RunwireSaver of a tenant")
     async def saver() -> AsyncGenerator[BaseCheckpointSaver[str], None]:
-        yield RunwireSaver(pool, tenant="acme")
+        yield RunwireSaver(pool, keys=ThreadKeys("acme"))
 
     report = await validate(saver)
 

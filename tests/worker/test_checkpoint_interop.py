@@ -14,6 +14,7 @@ from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.types import Command
 
+from runwire.core.checkpoint_threads import ThreadKeys
 from runwire.core.postgres import Pool
 from runwire.worker.checkpoint import RunwireSaver
 from tests.worker.checkpoint_graphs import (
@@ -188,7 +189,7 @@ async def test_our_migration_accepts_a_database_of_theirs(database_uri: str) -> 
 async def test_a_thread_of_theirs_whose_id_has_a_slash_is_no_tenants(database_uri: str) -> None:
     config = await _adopted(database_uri, {"configurable": {"thread_id": "acme/1", "checkpoint_ns": ""}})
     async with asyncpg.create_pool(database_uri, min_size=1) as pool:
-        assert [found async for found in RunwireSaver(pool, tenant="acme").alist(None)] == []
+        assert [found async for found in RunwireSaver(pool, keys=ThreadKeys("acme")).alist(None)] == []
         found = await RunwireSaver(pool).aget_tuple(config)
     assert found is not None
     assert (found.config, found.checkpoint["channel_values"]) == (config, {"kept": [1, 2]})

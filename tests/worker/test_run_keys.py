@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from runwire.core.bus import Bus, Keys
+from runwire.core.checkpoint_threads import ThreadKeys
 from runwire.core.ids import RunKey, new_uuid
 from runwire.core.postgres import Pool
 from runwire.core.settings import Settings
@@ -82,7 +83,7 @@ async def test_ending_or_giving_back_one_leaves_the_other_running(
 
 async def test_a_claim_of_one_is_no_fence_of_the_other(pool: Pool, claimed: dict[str, ClaimedRun]) -> None:
     await pool.execute("UPDATE runs SET claim = 7 WHERE tenant = 'other'")
-    stale = RunwireSaver(pool, tenant="other", fence=Fence(RUN, claimed["default"].claim, "other"))
+    stale = RunwireSaver(pool, keys=ThreadKeys("other"), fence=Fence(RUN, claimed["default"].claim, "other"))
     with pytest.raises(StaleClaim):
         await put_one(stale, {"configurable": {"thread_id": str(uuid4()), "checkpoint_ns": ""}}, a=1)
     assert await pool.fetchval("SELECT count(*) FROM checkpoints") == 0

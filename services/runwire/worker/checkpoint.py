@@ -21,7 +21,6 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.types import ERROR, INTERRUPT, RESUME
 
 from runwire.core.checkpoint_threads import ThreadKeys
-from runwire.core.ids import DEFAULT_TENANT
 from runwire.core.postgres import Pool
 from runwire.core.sql import load
 from runwire.worker.checkpoint_bridge import LoopBridge
@@ -44,6 +43,7 @@ SQL = load(__file__)
 class RunwireSaver(BaseCheckpointSaver[str]):
     """Checkpoints of one tenant on an asyncpg pool, for any number of runs at once.
 
+    `keys` say whose they are; without them they are the default tenant's.
     With a `fence`, every write raises StaleClaim and changes nothing once the run's claim was taken over or
     the run has ended. Transient Postgres errors are retried for `retry_for` seconds before they are raised.
     Make it inside the event loop that the pool belongs to; the synchronous methods serve other threads and
@@ -55,7 +55,7 @@ class RunwireSaver(BaseCheckpointSaver[str]):
         pool: Pool | RetryingPool,
         *,
         fence: Fence | None = None,
-        tenant: str = DEFAULT_TENANT,
+        keys: ThreadKeys | None = None,
         serde: SerializerProtocol | None = None,
         retry_for: float = 20.0,
         acquire_timeout: float = 10.0,
@@ -67,7 +67,7 @@ class RunwireSaver(BaseCheckpointSaver[str]):
         self._bridge = LoopBridge()
         self._fence = fence
         self._fence_values = (fence.tenant, fence.run_id, fence.claim) if fence else (None, None, None)
-        self._keys = ThreadKeys(tenant)
+        self._keys = keys or ThreadKeys()
         self._upkeep = CheckpointUpkeep(self._pool, self._keys, fence)
 
     async def aput(

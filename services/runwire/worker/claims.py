@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from runwire.api.dispatch.v1.runs_pb2 import CreateRunRequest
+from runwire.core.checkpoint_threads import ThreadKeys
 from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool
 from runwire.core.sql import load
@@ -45,8 +46,13 @@ class ClaimedRun:
 
     @property
     def checkpoint_thread(self) -> str:
-        """The thread its checkpoints belong to; a run without a thread has one of its own."""
+        """The thread that its code reads and writes; a run without a thread has one of its own."""
         return self.thread_id or str(self.run_id)
+
+    @property
+    def thread_keys(self) -> ThreadKeys:
+        """How that thread is stored."""
+        return ThreadKeys(self.tenant, None if self.thread_id else str(self.run_id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

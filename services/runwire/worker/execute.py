@@ -71,7 +71,7 @@ class Attempt:
         self._graphs = graphs
         self._outbox = outbox
         self._pool = RetryingPool(pool)
-        self._saver = RunwireSaver(pool, fence=run.fence, tenant=run.tenant)
+        self._saver = RunwireSaver(pool, fence=run.fence, keys=run.thread_keys)
         self._store = RunwireStore(pool, tenant=run.tenant, ttl=item_ttl)
         self._progress = Progress()
         self._graph: Pregel[Any, Any, Any, Any] | None = None

@@ -9,6 +9,7 @@ from math import inf
 from uuid import UUID
 
 from runwire.core.bus import Bus
+from runwire.core.checkpoint_threads import ThreadKeys
 from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool, is_transient, persistently
 from runwire.core.settings import Settings
@@ -131,7 +132,7 @@ class StateLane:
             await self._end(claimed, reason="INTERNAL", text=type(error).__name__)
 
     async def _read(self, claimed: ClaimedRequest) -> bytes:
-        saver = RunwireSaver(self._pool, tenant=claimed.tenant)
+        saver = RunwireSaver(self._pool, keys=ThreadKeys(claimed.tenant))
         async with self._graphs.made(claimed.graph_id, claimed.config(), saver, self._store(claimed)) as graph:
             answer = await _READS[claimed.kind](graph, claimed)
         return answer.SerializeToString()

@@ -79,7 +79,7 @@ class Update:
             raise
 
     async def _make(self, transaction: OneTransaction) -> str | None:
-        saver = RunwireSaver(transaction, tenant=self._claimed.tenant)
+        saver = RunwireSaver(transaction, keys=ThreadKeys(self._claimed.tenant))
         config = self._claimed.config(self._request.checkpoint)
         async with self._graphs.made(self._claimed.graph_id, config, saver, self._store) as graph:
             base = await self._base(graph, config)
