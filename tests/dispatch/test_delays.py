@@ -100,7 +100,7 @@ async def test_the_end_of_a_run_passes_the_turn_on_to_a_delayed_one(dispatch: Di
     run = await _create(dispatch, thread_id="t")
     await start_run(pool, run.run_id, await make_worker(pool))
     await pool.execute(
-        "SELECT finish_run($1, 1, 'default', 't', 'success', 'null', NULL, NULL, NULL, NULL, NULL, NULL, NULL, false)",
+        "SELECT finish_run($1, 1, 'default', 't', 'success', 'null', NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
         UUID(run.run_id),
     )
     assert await _ready(pool) == [delayed.run_id]

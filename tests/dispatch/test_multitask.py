@@ -34,7 +34,7 @@ async def _rows(pool: Pool) -> dict[str, tuple[str, bool, str | None]]:
 async def _finish(pool: Pool, run_id: str, status: str = "cancelled") -> str:
     outcome: str = await pool.fetchval(
         "SELECT f.outcome FROM runs r, finish_run(r.run_id, r.claim, r.tenant, r.thread_id, $2, NULL, NULL, NULL, NULL,"
-        " NULL, NULL, NULL, NULL, false) f WHERE r.run_id = $1",
+        " NULL, NULL, NULL, NULL) f WHERE r.run_id = $1",
         UUID(run_id),
         status,
     )
@@ -192,7 +192,7 @@ async def test_the_loser_of_two_calls_with_one_id_changes_nothing(dispatch: Disp
 async def test_a_webhook_is_a_column_of_its_own(pool: Pool, thread: None) -> None:
     await pool.execute(
         "SELECT c.outcome FROM assistants a, create_run($1, 'default', 't', false, a.assistant_id, 1, $2::text,"
-        " 'enqueue', '0', '', '', '{}', '{}', true, NULL, p_webhook => $3) c",
+        " 'enqueue', '0', '', '', '{}', '{}', true, p_webhook => $3) c",
         new_uuid(),
         GRAPH,
         runs_pb2.Webhook(url="https://example.org").SerializeToString(),

@@ -88,7 +88,7 @@ async def finish(
     await start_run(pool, run_id, await make_worker(pool))
     thread_id = await pool.fetchval("SELECT thread_id FROM runs WHERE run_id = $1", UUID(run_id))
     outcome = await pool.fetchval(
-        "SELECT outcome FROM finish_run($1, 1, 'default', $2, $3, $4, NULL, $5, $6, $7, 0, 0, NULL, true)",
+        "SELECT outcome FROM finish_run($1, 1, 'default', $2, $3, $4, NULL, $5, $6, $7, 0, 0, NULL)",
         UUID(run_id),
         thread_id,
         status,

@@ -66,7 +66,7 @@ async def test_reading_and_writing_the_log_is_as_in_postgres(pool: Pool) -> None
             await _compare(pool, simulated, run_id, rng)
         last = LoggedEvents(rng.randint(1, 9), 20, b"last")
         batch = (last.first_seq, last.last_seq, last.events)
-        ending = (DEFAULT_TENANT, None, "success", None, None, None, None, None, *batch, False)
+        ending = (DEFAULT_TENANT, None, "success", None, None, None, None, None, *batch)
         real = await pool.fetchval(claims.SQL["finish_run"], run_id, run.claim, *ending)
         assert real == simulated.finish(run_id, run.claim, "success", None, last)
         await _compare(pool, simulated, run_id, rng)

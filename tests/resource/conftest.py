@@ -107,7 +107,7 @@ class Rows:
         run_id = uuid4()
         outcome = await self._pool.fetchval(
             "SELECT outcome FROM create_run($1, 'default', $2, false, $3, 1, $4, 'enqueue', '0', '', '', '{}', '{}',"
-            " true, NULL)",
+            " true)",
             run_id,
             thread_id,
             assistant_id,
@@ -131,7 +131,7 @@ class Rows:
         error = fields.get("error", (None, None))
         outcome = await self._pool.fetchval(
             "SELECT f.outcome FROM runs r, finish_run(r.run_id, r.claim, r.tenant, r.thread_id, $2, NULL, $3, $4, $5,"
-            " $6, 1, 1, 'x', false) f WHERE r.run_id = $1",
+            " $6, 1, 1, 'x') f WHERE r.run_id = $1",
             run_id,
             status,
             fields.get("values"),

@@ -154,7 +154,7 @@ async def test_a_run_that_is_created_meanwhile_keeps_its_thread(
         await until(lambda: pool.fetchval("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"))
         await connection.execute(
             "SELECT outcome FROM create_run(gen_random_uuid(), 'default', 't-1', false, $1, 1, 'agent', 'enqueue',"
-            " '0', '', '', '{}', '{}', true, NULL)",
+            " '0', '', '', '{}', '{}', true)",
             assistant_id,
         )
     assert await waiting == 0

@@ -52,7 +52,7 @@ async def create_run(pool: Pool, *, event_log: bool = True, thread_id: str | Non
     outcome = await pool.fetchval(
         """
         SELECT outcome FROM create_run($1, 'default', $2, true, 'a', 1, 'g', 'enqueue', interval '0', '', '',
-            '{}', '{"from": "test"}', $3, NULL)
+            '{}', '{"from": "test"}', $3)
         """,
         run_id,
         thread_id,
@@ -182,7 +182,7 @@ class Attempt:
             numbers = [int(event.event_id.split("-")[1]) for event in batch]
             row = await self._pool.fetchrow(
                 "SELECT * FROM finish_run($1, $2, 'default', (SELECT thread_id FROM runs WHERE run_id = $1), $3, $4,"
-                " NULL, $5, $6, $7, $8, $9, $10, true)",
+                " NULL, $5, $6, $7, $8, $9, $10)",
                 self.run_id,
                 self.claim,
                 status,

@@ -74,7 +74,7 @@ async def test_the_last_batch_includes_what_was_logged_without_an_answer(
     assert last is not None
 
     await pool.execute(
-        "SELECT finish_run($1, 1, 'default', NULL, 'success', NULL, NULL, NULL, NULL, NULL, $2, $3, $4, false)",
+        "SELECT finish_run($1, 1, 'default', NULL, 'success', NULL, NULL, NULL, NULL, NULL, $2, $3, $4)",
         run_id,
         last.first_seq,
         last.last_seq + 1,
@@ -98,7 +98,7 @@ async def test_the_last_batch_takes_the_place_of_all_that_was_logged_without_an_
     assert last is not None
 
     await pool.execute(
-        "SELECT finish_run($1, 1, 'default', NULL, 'success', NULL, NULL, NULL, NULL, NULL, $2, $3, $4, false)",
+        "SELECT finish_run($1, 1, 'default', NULL, 'success', NULL, NULL, NULL, NULL, NULL, $2, $3, $4)",
         run_id,
         last.first_seq,
         last.last_seq + 1,

@@ -109,7 +109,7 @@ async def test_removing_one_takes_its_events_and_webhooks_and_not_the_others(
     await pool.execute("UPDATE runs SET webhook = 'x'")
     for run in claimed.values():
         await pool.execute(
-            "SELECT finish_run($1, 1, $2, NULL, 'success', '1', NULL, NULL, NULL, NULL, NULL, NULL, NULL, true)",
+            "SELECT finish_run($1, 1, $2, NULL, 'success', '1', NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
             RUN,
             run.tenant,
         )

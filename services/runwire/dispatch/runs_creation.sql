@@ -17,7 +17,7 @@ FROM create_run(
     -- The thread's metadata says so too, of the run before this one.
     CASE WHEN $3::text IS NULL THEN '{}'
         ELSE jsonb_build_object('graph_id', $7::text, 'assistant_id', $5::text) END || $13::jsonb,
-    $14, NULL, $15, $18, $19, $20, $23, $21, $22
+    $14, $15, $18, $19, $20, $23, $21, $22
 ) AS c
 CROSS JOIN LATERAL (SELECT (c.run).*) AS r
 

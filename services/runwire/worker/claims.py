@@ -146,7 +146,6 @@ class Claims:
             ending.error_type,
             ending.error_message,
             *batch,
-            False,
         )
         return Finished(*row)
 

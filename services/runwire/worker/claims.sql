@@ -71,9 +71,9 @@ SELECT EXISTS (
 
 -- name: finish_run
 -- $1 run, $2 claim, $3 tenant, $4 thread, $5 status, $6 output, $7 values, $8 interrupts, $9 error type, $10 error message,
--- $11 first and $12 last number and $13 bytes of the last events, $14 keep a threadless run's checkpoints
+-- $11 first and $12 last number and $13 bytes of the last events
 SELECT outcome, promoted_graph_id
-FROM finish_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+FROM finish_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 
 -- name: release_run
 -- $1 tenant, $2 run, $3 claim, $4 whether the attempt counts, $5 delay

@@ -21,7 +21,7 @@ FROM beat LEFT JOIN runs r
 SELECT f.outcome
 FROM runs r
 CROSS JOIN LATERAL finish_run(
-    r.run_id, r.claim, r.tenant, r.thread_id, 'timeout', NULL, NULL, NULL, 'RunTimeout', $4, NULL, NULL, NULL, false
+    r.run_id, r.claim, r.tenant, r.thread_id, 'timeout', NULL, NULL, NULL, 'RunTimeout', $4, NULL, NULL, NULL
 ) f
 WHERE r.tenant = $2 AND r.run_id = $3 AND r.worker_id = $1 AND r.status = 'running' AND r.cancel_action IS NULL
 
