@@ -33,6 +33,7 @@ QUESTIONS = sql.load(questions.__file__)
 STATE = sql.load(thread_state.__file__)
 UPDATES = sql.load(thread_state_updates.__file__)
 GRAPH = "g"
+_OF_UPDATES = 0  # The executor that claims them.
 ASSISTANT = """
 WITH made AS (INSERT INTO assistants (assistant_id, version) VALUES ('a', 1))
 INSERT INTO assistant_versions (assistant_id, version, graph_id, name) VALUES ('a', 1, 'g', 'a')
@@ -296,7 +297,8 @@ class Life:
         for run in list(self.model.runs.values()):
             if run.status == "running" and run.worker == number and run.executor == executor:
                 self.model.release(run.number, run.claim, use_up=use_up)
-        self._give_back_updates(number)
+        if executor == _OF_UPDATES:
+            self._give_back_updates(number)
         released = await self._workers[number].release(executor, use_up=use_up)
         await self.wakes.wake([run.graph_id for run in released if run.graph_id is not None])
 
@@ -351,7 +353,7 @@ class Life:
         number = self._worker(choice)
         expected = self.model.claim_update(number)
         worker_id = self._workers[number].worker_id
-        row = await self._db.fetchrow(STATE["claim_state_request"], worker_id, 0, [GRAPH])
+        row = await self._db.fetchrow(STATE["claim_state_request"], worker_id, _OF_UPDATES, [GRAPH])
         assert (row and row["request_id"]) == (expected and run_id(expected.number))
         if expected is not None:
             self._updates.append((expected.number, expected.claim))
