@@ -348,6 +348,8 @@ async def test_two_replicas_deliver_each_webhook_once(pool: Pool, settings: Sett
 async def test_a_replica_that_dies_between_the_answer_and_its_record_delivers_again(
     pool: Pool, settings: Settings, receiver: Receiver, soon: Soon
 ) -> None:
+    locked = asyncio.Event()
+    receiver.replies = [Reply(after=locked), Reply()]
     await finish(pool, await make_run(pool, receiver.url()))
     quick = settings.model_copy(update={"webhook_timeout": timedelta(seconds=0.5)})
     async with pool.acquire() as holder, deliverer(pool, settings=quick) as dying:
@@ -356,6 +358,7 @@ async def test_a_replica_that_dies_between_the_answer_and_its_record_delivers_ag
             # The record waits for this lock, and is never made.
             await holder.execute("SELECT 1 FROM webhook_deliveries FOR UPDATE")
             await receiver.got(1)
+            locked.set()
             await dying.finish(timedelta())
     assert await pool.fetchval("SELECT state FROM webhook_deliveries") == "pending"
     async with deliverer(pool, quick) as other:
@@ -629,6 +632,31 @@ async def test_one_delivery_behind_a_flood_of_another_tenants_is_in_the_next_cla
     assert [tuple(row) for row in taken] == [("flood", 7), ("small", 1)]
 
 
+async def _owe(pool: Pool, tenant: str, url: str, count: int) -> None:
+    await pool.execute(
+        "INSERT INTO webhook_deliveries (tenant, run_id, webhook, body)"
+        " SELECT $1, gen_random_uuid(), $2, '{}' FROM generate_series(1, $3::int)",
+        tenant,
+        Webhook(url=url).SerializeToString(),
+        count,
+    )
+
+
+async def test_a_tenant_whose_receiver_holds_slots_comes_after_one_that_has_none(
+    pool: Pool, settings: Settings, receiver: Receiver
+) -> None:
+    receiver.replies = [Reply(after=asyncio.Event())]
+    await _owe(pool, "slow", receiver.url(), 2)
+    async with deliverer(pool, settings.model_copy(update={"webhook_slots": 4})) as one:
+        await one.deliver_due()
+        await receiver.got(2)
+        await _owe(pool, "slow", receiver.url(), 4)
+        await _owe(pool, "late", receiver.url(), 4)
+        await one.deliver_due()
+        taken = await pool.fetch("SELECT tenant, count(*) FROM webhook_deliveries WHERE attempts = 1 GROUP BY tenant")
+    assert dict(taken) == {"slow": 2, "late": 2}
+
+
 async def test_due_deliveries_are_found_by_their_index(pool: Pool) -> None:
     await pool.execute(
         "INSERT INTO webhook_deliveries (tenant, run_id, webhook, state, next_attempt_at, settled_at)"
@@ -638,7 +666,7 @@ async def test_due_deliveries_are_found_by_their_index(pool: Pool) -> None:
     await pool.execute("VACUUM ANALYZE webhook_deliveries")
     async with pool.acquire() as connection:
         statement = await connection.prepare(webhooks._SQL["claim"])
-        plan = json.dumps(await statement.explain(10, timedelta(seconds=1)))
+        plan = json.dumps(await statement.explain(10, timedelta(seconds=1), []))
     assert "webhook_deliveries_due" in plan
     assert "Seq Scan" not in plan
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -41,6 +41,7 @@ class Delivery:
     """One that was taken. `attempts` counts this one, and is what a later taker would see differ."""
 
     delivery_id: UUID
+    tenant: str
     run_id: UUID
     webhook: Webhook
     body: str
@@ -54,9 +55,12 @@ class Deliveries:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def claim(self, limit: int, lease: timedelta) -> list[Delivery]:
-        """Takes at most `limit` deliveries that are due, for the time of the lease."""
-        return [_delivery(row) for row in await self._pool.fetch(_SQL["claim"], limit, lease)]
+    async def claim(self, limit: int, lease: timedelta, under_way: Collection[str] = ()) -> list[Delivery]:
+        """Takes at most `limit` deliveries that are due, for the time of the lease.
+
+        `under_way` names the tenant of each delivery that the caller is at: whoever has least of them comes first.
+        """
+        return [_delivery(row) for row in await self._pool.fetch(_SQL["claim"], limit, lease, list(under_way))]
 
     async def settle_as_delivered(self, delivery: Delivery, answer: Answer) -> None:
         """The receiver has it."""
@@ -107,7 +111,8 @@ class Deliverer:
         self._retention = settings.webhook_retention
         self._recording_limit = settings.webhook_timeout.total_seconds() / 2
         self._signers = [Signer(secret) for secret in settings.webhook_secret.split()]
-        self._tasks: set[asyncio.Task[None]] = set()
+        # With the tenants whose deliveries they are.
+        self._tasks: dict[asyncio.Task[None], str] = {}
 
     async def deliver_due(self) -> bool:
         """Begins what is due, as far as there are free slots. True: there may be more."""
@@ -115,11 +120,11 @@ class Deliverer:
         if free <= 0:
             await asyncio.wait(self._tasks, timeout=_FREE_SLOT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             return True
-        taken = await self._deliveries.claim(free, self._lease)
+        taken = await self._deliveries.claim(free, self._lease, self._tasks.values())
         for delivery in taken:
             task = asyncio.create_task(self._deliver(delivery), name=f"webhook-{delivery.delivery_id}")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[task] = delivery.tenant
+            task.add_done_callback(self._tasks.pop)
         return len(taken) == free
 
     async def forget_old(self) -> bool:
@@ -209,7 +214,9 @@ async def delivering(pool: Pool, settings: Settings, caller: Caller | None = Non
 
 def _delivery(row: asyncpg.Record) -> Delivery:
     webhook = Webhook.FromString(row["webhook"])
-    return Delivery(row["delivery_id"], row["run_id"], webhook, row["body"], row["attempts"], row["claimed_at"])
+    return Delivery(
+        row["delivery_id"], row["tenant"], row["run_id"], webhook, row["body"], row["attempts"], row["claimed_at"]
+    )
 
 
 def _named(delivery: Delivery) -> dict[str, str]:

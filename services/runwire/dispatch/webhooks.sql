@@ -1,11 +1,16 @@
 -- name: claim
--- Takes deliveries that are due: between tenants in turn and by lot, of each those that are due the longest. One whose taker is
--- never heard of again is due once more after the lease.
--- $1 how many, $2 lease
-WITH lane AS MATERIALIZED (
-    SELECT l.tenant, random() AS lot FROM webhook_lanes l WHERE l.next_attempt_at <= now()
+-- Takes deliveries that are due: in turn between tenants, whoever has least under way here first, and by lot among equals; of each
+-- tenant those that are due the longest. One whose taker is never heard of again is due once more after the lease.
+-- $1 how many, $2 lease, $3 the tenant of each delivery that is under way here
+WITH held AS (
+    SELECT h.tenant, count(*) AS held FROM unnest($3::text[]) AS h (tenant) GROUP BY h.tenant
+), lane AS MATERIALIZED (
+    SELECT l.tenant, COALESCE(h.held, 0) AS held, random() AS lot
+    FROM webhook_lanes l LEFT JOIN held h USING (tenant)
+    WHERE l.next_attempt_at <= now()
 ), turn AS (
-    SELECT l.tenant, l.lot, row_number() OVER (PARTITION BY l.tenant ORDER BY head.next_attempt_at) AS turn
+    SELECT
+        l.tenant, l.lot, l.held + row_number() OVER (PARTITION BY l.tenant ORDER BY head.next_attempt_at) AS turn
     FROM lane l
     CROSS JOIN LATERAL (
         SELECT d.next_attempt_at FROM webhook_deliveries d
@@ -32,7 +37,7 @@ FROM (
     ) AS head
 ) AS due
 WHERE d.delivery_id = due.delivery_id
-RETURNING d.delivery_id, d.run_id, d.webhook, d.body, d.attempts, clock_timestamp() AS claimed_at
+RETURNING d.delivery_id, d.tenant, d.run_id, d.webhook, d.body, d.attempts, clock_timestamp() AS claimed_at
 
 -- name: settle_as_delivered
 -- However late it is recorded: the receiver has it.
