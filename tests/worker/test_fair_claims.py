@@ -85,6 +85,13 @@ async def test_whoever_holds_less_of_the_worker_comes_first(pool: Pool, claims: 
     assert tenants(await claim(claims, 16)) == {"flood": 4, "late": 12}
 
 
+async def test_whoever_holds_much_waits_also_with_no_more_slots_than_tenants(pool: Pool, claims: Claims) -> None:
+    await queue(pool, "flood", 20)
+    assert len(await claim(claims, 8)) == 8
+    await queue(pool, "late", 5)
+    assert tenants(await claim(claims, 2)) == {"late": 2}
+
+
 async def test_with_one_slot_nobody_waits_for_ever(pool: Pool, claims: Claims) -> None:
     await queue(pool, "flood", 200)
     await queue(pool, "small", 1)
