@@ -228,7 +228,7 @@ def run_config(run: ClaimedRun, fork: Mapping[str, Any]) -> Any:
     configurable = jsons.loads(request.config.configurable.text) if request.config.HasField("configurable") else {}
     config: dict[str, Any] = {
         "configurable": {**configurable, **ours, **fork, "thread_id": run.checkpoint_thread},
-        "metadata": {**jsons.loads(run.metadata), **ours, "run_attempt": run.attempts},
+        "metadata": {**jsons.loads(run.metadata), **ours, "run_attempt": run.attempts, "run_claim": run.claim},
         "tags": list(request.config.tags),
     }
     if request.config.HasField("recursion_limit"):
