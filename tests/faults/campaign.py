@@ -22,7 +22,7 @@ from tests.faults.followers import Followers
 from tests.faults.history import History, read
 from tests.faults.journal import read as read_journal
 from tests.faults.load import Load, Running
-from tests.faults.logs import logged_errors
+from tests.faults.logs import records
 from tests.faults.reading import Reading
 from tests.faults.rig import SERVICES, WORKERS, Member, Rig, rigged
 
@@ -110,8 +110,14 @@ class Campaign:
             outcome.figures |= {"seconds": round(lasted, 1), "redis keys looked at": keys, "answers": calls.failures}
         self._history.close()
         evidence = await collect(rig.postgres.uri, list(read(self._history.path)), list(read_journal(rig.journal)))
-        evidence.errors = list(logged_errors(rig.folder / "logs"))
-        evidence.figures = {"before": before, "after": after, "most redis connections": watch.most}
+        evidence.records = list(records(rig.folder / "logs"))
+        evidence.figures = {
+            "before": before,
+            "after": after,
+            "most redis connections": watch.most,
+            "redis keys looked at": keys,
+        }
+        evidence.weights = {name: stories.ALL[name][1] for name in self._options.stories}
         outcome.evidence = evidence
         outcome.violations = check(evidence)
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from tests.faults.evidence import Change, Evidence, Saved
 from tests.faults.journal import Line
+from tests.faults.logs import Record
 
 FINAL = frozenset({"success", "interrupted", "error", "timeout", "cancelled"})
+SECOND = 1_000_000_000
 _EXCERPT_LINES = 60
-_ZOMBIE_NANOSECONDS = 3_000_000_000
-_RECOVERY_NANOSECONDS = 6_000_000_000
+_EXCERPT_BEFORE = 6 * SECOND
+_ZOMBIE_NANOSECONDS = 3 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,15 @@ class Finding:
     text: str
     run_id: str = ""
     thread_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A fault: when it was, and what it touched."""
+
+    begun: int
+    ended: int
+    touches: frozenset[str]
 
 
 class Case:
@@ -79,6 +90,19 @@ class Case:
         return found
 
     @cached_property
+    def ended_at(self) -> dict[str, int]:
+        """When each run ended, or was removed."""
+        return {
+            change.run_id: change.at
+            for change in self.evidence.changes
+            if change.old_status in ("pending", "running") and (change.status is None or change.status in FINAL)
+        }
+
+    def is_logged(self, run_id: str) -> bool:
+        """Whether its events are kept. Runs that no user has created are made with the defaults."""
+        return bool(self.created.get(run_id, {}).get("logged", True))
+
+    @cached_property
     def stopped(self) -> dict[int, list[tuple[int, int]]]:
         """When each process was stopped. What it does next, it may do as an owner that has lost its claim."""
         found: dict[int, list[tuple[int, int]]] = defaultdict(list)
@@ -93,16 +117,62 @@ class Case:
         return any(begun <= line.at <= ended + _ZOMBIE_NANOSECONDS for begun, ended in windows)
 
     @cached_property
-    def _postgres_faults(self) -> list[tuple[int, int]]:
+    def troubles(self) -> list[Trouble]:
+        """The faults."""
         return [
-            (entry["until"] - round(entry["seconds"] * 1e9) - 1_000_000_000, entry["until"] + _RECOVERY_NANOSECONDS)
+            Trouble(
+                entry["until"] - round(entry["seconds"] * SECOND),
+                entry["until"],
+                frozenset(entry["touches"]),
+            )
             for entry in self.evidence.of("fault")
-            if "postgres" in f"{entry['kind']} {entry.get('target', '')}"
         ]
 
-    def is_disturbed(self, at: int) -> bool:
-        """Whether Postgres could not be reached by some at that time, or has just come back."""
-        return any(begun <= at <= ended for begun, ended in self._postgres_faults)
+    def troubled(self, names: Iterable[str], first: int, last: int, *, after: int = SECOND) -> bool:
+        """Whether a fault touched one of these between two times, or had until `after` nanoseconds before."""
+        wanted = set(names)
+        return any(
+            each.begun - SECOND <= last and first <= each.ended + after and each.touches & wanted
+            for each in self.troubles
+        )
+
+    @cached_property
+    def of_streams(self) -> set[str]:
+        """What a fault touches that may be felt by followers."""
+        return {"postgres", "redis", *(name for each in self.troubles for name in each.touches if "stream" in name)}
+
+    def last_trouble(self, names: set[str], before: int) -> int:
+        """The end of the last fault that touched one of these before a time, or that time where one went on."""
+        return max(
+            (min(each.ended, before) for each in self.troubles if each.begun < before and each.touches & names),
+            default=0,
+        )
+
+    @cached_property
+    def draining(self) -> dict[str, int]:
+        """When workers began to drain: by their rows, or where that was not written, by the signal that they got."""
+        found = {life.worker_id: life.at for life in self.evidence.lives if life.event == "draining"}
+        for entry in self.evidence.of("fault"):
+            at, member = entry.get("told_to_end", 0), entry.get("target", "")
+            lives = [r for r in self.evidence.records if r.action == "registered" and r.member == member and r.at < at]
+            # One that was in trouble just before may have been dead already.
+            own = {member, f"postgres<{member}", "postgres"}
+            if lives and not any(at - 8 * SECOND <= each.ended <= at and each.touches & own for each in self.troubles):
+                found.setdefault(lives[-1].worker_id, at)
+        return found
+
+    @cached_property
+    def members(self) -> dict[str, str]:
+        """The member that each worker was a life of."""
+        return {record.worker_id: record.member for record in self.evidence.records if record.action == "registered"}
+
+    def records(self, action: str, member: str, first: int, last: int) -> list[Record]:
+        """What a member logged between two times."""
+        return [
+            record
+            for record in self.evidence.records
+            if record.action == action and record.member == member and first <= record.at <= last
+        ]
 
     def excerpt(self, finding: Finding) -> Iterator[str]:
         """What the evidence says of the run or thread of a finding, in order of time."""
@@ -112,7 +182,7 @@ class Case:
             *((n.at, f"journal {n}") for n in self.evidence.journal if _is_about(finding, n)),
         ]
         if own:
-            first, last = min(own)[0] - _RECOVERY_NANOSECONDS, max(own)[0]
+            first, last = min(own)[0] - _EXCERPT_BEFORE, max(own)[0]
             faults = [(e["until"], f"fault   {_short(e)}") for e in self.evidence.of("fault")]
             lines = sorted([*own, *(fault for fault in faults if first <= fault[0] <= last)])
             for at, text in lines[:_EXCERPT_LINES]:

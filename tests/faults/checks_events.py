@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.faults.case import Case, Finding
+from tests.faults.case import SECOND, Case, Finding
 from tests.faults.evidence import RunLog
 from tests.faults.reading import Part, place_of
 
+_REPLAY_SECONDS = 5
+_END_SECONDS = 8
+# A stream through a dead network ends after some seconds, and another begins when the network is back.
+_STREAM_RECOVERY = 9 * SECOND
 
-def in_order(case: Case) -> Iterator[Finding]:
+
+def nothing_twice_or_late(case: Case) -> Iterator[Finding]:
     """No event comes twice or too late, and where one is missing there is a Gap."""
     for entry in case.evidence.of("read"):
         at = place_of(entry["after"]) if entry["after"] else (0, 0)
@@ -59,25 +64,46 @@ def _missing(entry: dict[str, Any], claim: int, stretches: list[tuple[int, int]]
                 yield seq
 
 
+def logged_to_the_end(case: Case) -> Iterator[Finding]:
+    """The log has no holes, and of a run that its worker ended it has the end, by the claim that ended it."""
+    for run_id, log in case.evidence.logs.items():
+        for claim, stretches in log.stretches.items():
+            if len(stretches) > 1 or stretches[0][0] != 1:
+                yield Finding(f"the log of {run_id} has holes in claim {claim}: {stretches}", run_id)
+    for run_id, row in case.evidence.rows.items():
+        finished = case.evidence.logs.get(run_id, RunLog()).finished
+        if finished is not None and finished[0] != row.claim:
+            yield Finding(f"the end of {run_id} was logged by claim {finished[0]} of {row.claim}", run_id)
+        if finished is None and row.status in ("success", "interrupted") and case.is_logged(run_id):
+            yield Finding(f"run {run_id} is {row.status}, and its log has no end", run_id)
+
+
+def what_is_read_is_logged(case: Case) -> Iterator[Finding]:
+    """Of the attempt that ended a run, nobody has read what its log does not have."""
+    for entry in case.evidence.of("read"):
+        log = case.evidence.logs.get(entry["run"], RunLog())
+        if log.finished is None:
+            continue
+        final, held = log.finished[0], log.stretches[log.finished[0]]
+        for part in entry["parts"]:
+            if part[0] == final and not any(first <= part[1] and part[2] <= last for first, last in held):
+                text = f"a reader of {entry['run']} got {part[0]}-{part[1]} to {part[0]}-{part[2]}, its log has {held}"
+                yield Finding(text, entry["run"])
+
+
 def as_logged(case: Case) -> Iterator[Finding]:
-    """The same event is the same for every reader, and as the log has it; the log has no holes."""
+    """The same event is the same for every reader, and as the log has it."""
     told: dict[tuple[str, int, int, int], str] = {}
     for entry in case.evidence.of("read"):
         log = case.evidence.logs.get(entry["run"], RunLog())
         for part in entry["parts"]:
             if part[0] != "gap" and not _is_derived_end(case, entry["run"], part):
                 key = (entry["run"], *part[:3])
+                # Of an earlier attempt, the log may lack what was published.
                 digests = {part[3], log.digests.get(tuple(part[:3]), part[3]), told.setdefault(key, part[3])}
                 if len(digests) > 1:
                     text = f"events {part[0]}-{part[1]} to {part[0]}-{part[2]} of {entry['run']} differ between readers"
                     yield Finding(text, entry["run"])
-    for run_id, log in case.evidence.logs.items():
-        for claim, stretches in log.stretches.items():
-            if len(stretches) > 1 or stretches[0][0] != 1:
-                yield Finding(f"the log of {run_id} has holes in claim {claim}: {stretches}", run_id)
-        row = case.evidence.rows.get(run_id)
-        if row is not None and log.finished is not None and log.finished[0] != row.claim:
-            yield Finding(f"the end of {run_id} was logged by claim {log.finished[0]} of {row.claim}", run_id)
 
 
 def _is_derived_end(case: Case, run_id: str, part: Part) -> bool:
@@ -95,3 +121,28 @@ def every_stream_ends(case: Case) -> Iterator[Finding]:
         gone = last == "NOT_FOUND RUN_NOT_FOUND" and entry["run"] not in case.evidence.rows
         if not gone:
             yield Finding(f"a reader of {entry['run']} was left with {last}: {entry['ends']}", entry["run"])
+
+
+def streams_end_in_time(case: Case) -> Iterator[Finding]:
+    """What ended a run's stream early, or kept it from ending soon after its run, was done to the stream."""
+    for entry in case.evidence.of("read"):
+        run_id, until = entry["run"], entry["until"]
+        if entry["replay"]:
+            seconds = (until - entry["at"]) / SECOND
+            if entry["ends"] != ["OK"] or seconds > _REPLAY_SECONDS:
+                yield Finding(f"a reader of {run_id}, long ended, took {seconds:.1f} s: {entry['ends']}", run_id)
+            continue
+        for begun, ended in entry["broken"]:
+            if not case.troubled(case.of_streams, begun, ended, after=_STREAM_RECOVERY):
+                text = (
+                    f"a stream of {run_id} broke after {(ended - begun) / SECOND:.1f} s, and nothing was wrong with it"
+                )
+                yield Finding(text, run_id)
+        calm = max(
+            entry["last"],
+            case.ended_at.get(run_id, until),
+            case.last_trouble(case.of_streams, until) + _STREAM_RECOVERY,
+        )
+        if not entry["slow"] and until - calm > _END_SECONDS * SECOND:
+            text = f"a stream of {run_id} ended {(until - calm) / SECOND:.1f} s late"
+            yield Finding(text, run_id)

@@ -1,17 +1,18 @@
-"""What user code really did, by its journal, against what Postgres let it write: I2, I3, I4, I5, I8 and I13."""
+"""What user code really did, by its journal, against what Postgres let it write: I2, I3, I4, I5 and I8."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 from tests.faults.case import FINAL, Case, Finding
-from tests.faults.evidence import Change, Logged, Saved
+from tests.faults.evidence import Change, Logged, Saved, Written
 from tests.faults.journal import Line
 
 
 def code_of_one_runs(case: Case) -> Iterator[Finding]:
-    """No two runs of a thread execute nodes at once, stale owners aside."""
+    """No two runs of a thread execute nodes at once, nor two processes the same run, stale owners aside."""
     spans: dict[str, list[tuple[int, int, Line]]] = defaultdict(list)
     for lines in case.lines.values():
         for span in _node_spans([line for line in lines if not case.is_stale_owner(line)]):
@@ -20,9 +21,10 @@ def code_of_one_runs(case: Case) -> Iterator[Finding]:
         found.sort(key=lambda span: span[0])
         latest = found[0]
         for span in found[1:]:
-            if span[0] < latest[1] and span[2].run_id != latest[2].run_id:
-                text = f"nodes of {latest[2].run_id} and {span[2].run_id} ran at once on thread {thread_id}"
-                yield Finding(text, thread_id=thread_id)
+            one, other = latest[2], span[2]
+            if span[0] < latest[1] and (one.run_id, one.pid) != (other.run_id, other.pid):
+                text = f"nodes of {one.run_id} in {one.pid} and of {other.run_id} in {other.pid} ran at once"
+                yield Finding(f"{text} on thread {thread_id}", thread_id=thread_id)
             latest = max(latest, span, key=lambda each: each[1])
 
 
@@ -36,10 +38,15 @@ def _node_spans(lines: list[Line]) -> Iterator[tuple[int, int, Line]]:
 
 
 def no_stale_writes(case: Case) -> Iterator[Finding]:
-    """Events, checkpoints and values are written by the holder of a run's newest claim while the run is running."""
+    """Events and checkpoints are written by the holder of a run's newest claim while the run is running."""
     evidence = case.evidence
     state: dict[str, Change] = {}
-    moments: list[Change | Logged | Saved] = [*evidence.changes, *evidence.logged, *evidence.saved]
+    moments: list[Change | Logged | Saved | Written] = [
+        *evidence.changes,
+        *evidence.logged,
+        *evidence.saved,
+        *evidence.written,
+    ]
     for each in sorted(moments, key=lambda moment: moment.seq):
         if isinstance(each, Change):
             state[each.run_id] = each
@@ -48,24 +55,27 @@ def no_stale_writes(case: Case) -> Iterator[Finding]:
             if text := _stale(each, now):
                 text = f"{text}, which was {now.status}, claim {now.claim}, attempt {now.attempts}"
                 yield Finding(text, each.run_id)
-    yield from _stale_values(case)
+    for thread_id in evidence.stray_blobs:
+        yield Finding(
+            f"values of channels of thread {thread_id} were written without a checkpoint", thread_id=thread_id
+        )
 
 
-def _stale(write: Logged | Saved, now: Change) -> str:
-    if isinstance(write, Logged):
-        held = write.claim == now.claim
-        what = f"claim {write.claim} logged events of run {write.run_id}"
-    else:
-        held = write.attempt in (now.attempts, None)
-        what = f"attempt {write.attempt} wrote a checkpoint of run {write.run_id}"
-    return "" if held and now.status == "running" else what
+def _stale(write: Logged | Saved | Written, now: Change) -> str:
+    if now.status == "running" and (isinstance(write, Written) or write.claim == now.claim):
+        return ""
+    if isinstance(write, Written):
+        return f"somebody wrote for run {write.run_id}"
+    what = "logged events" if isinstance(write, Logged) else "wrote a checkpoint"
+    return f"claim {write.claim} {what} of run {write.run_id}"
 
 
-def _stale_values(case: Case) -> Iterator[Finding]:
-    ends = {(change.tx, change.thread_id) for change in case.evidence.changes if change.status in FINAL}
-    updated = {entry["thread"] for entry in case.evidence.of("updated", "update unknown")}
+def values_change_at_ends(case: Case) -> Iterator[Finding]:
+    """A thread's values change in the transaction of a run's end, or of an update."""
+    allowed = {(change.tx, change.thread_id) for change in case.evidence.changes if change.status in FINAL}
+    allowed |= case.evidence.updates
     for _, tx, thread_id in case.evidence.value_changes:
-        if (tx, thread_id) not in ends and thread_id not in updated:
+        if (tx, thread_id) not in allowed:
             yield Finding(f"values of thread {thread_id} changed though no run ended", thread_id=thread_id)
 
 
@@ -73,25 +83,32 @@ def applied_once(case: Case) -> Iterator[Finding]:
     """Inputs, answers and steps are in a thread's values once each; those of runs that succeeded are all there."""
     yield from _repeated(case)
     for run_id, created in case.created.items():
-        row, values = case.evidence.rows.get(run_id), case.evidence.values.get(created["thread"])
-        if row is None or row.status != "success" or not created["thread"] or not created["token"]:
+        row = case.evidence.rows.get(run_id)
+        if row is None or row.status not in ("success", "interrupted"):
             continue
+        values: Any = case.evidence.values.get(created["thread"]) if created["thread"] else row.output
         values = values if isinstance(values, dict) else {}
-        if created["token"] not in values.get("inputs", ()):
-            yield Finding(f"thread {created['thread']} has no input of {run_id}, which succeeded", run_id)
-        if created["graph"] == "steps":
-            wanted = [f"{created['token']}/{number}" for number in range(created["does"]["steps"])]
-            if [text for text in values.get("done", ()) if text.partition("/")[0] == created["token"]] != wanted:
-                yield Finding(f"thread {created['thread']} does not have the steps of {run_id} in order", run_id)
+        if created["token"] and created["token"] not in values.get("inputs", ()):
+            yield Finding(f"there is no input of {run_id}, which is {row.status}", run_id)
+        if row.status == "success" and not _is_done(created, values.get("done", ())):
+            yield Finding(f"there is not what {run_id}, which succeeded, has to leave: {created['leaves']}", run_id)
     for entry in case.evidence.of("updated"):
         values = case.evidence.values.get(entry["thread"])
         if not isinstance(values, dict) or values.get("inputs", []).count(entry["token"]) != 1:
             yield Finding(f"an acknowledged update of thread {entry['thread']} is lost", thread_id=entry["thread"])
 
 
+def _is_done(created: dict[str, Any], done: list[str]) -> bool:
+    """Whether all that the run leaves is there, in order where its graph has one."""
+    wanted = created["leaves"]
+    found = [text for text in done if text in wanted]
+    return sorted(found) == sorted(wanted) if created["graph"] == "parallel" else found == wanted
+
+
 def _repeated(case: Case) -> Iterator[Finding]:
     ticks = Counter(row.thread_id for row in case.evidence.rows.values() if row.cron_id is not None)
-    for thread_id, values in case.evidence.values.items():
+    outputs = {run_id: row.output for run_id, row in case.evidence.rows.items() if row.thread_id is None}
+    for thread_id, values in (case.evidence.values | outputs).items():
         if not isinstance(values, dict):
             continue
         for text, count in Counter([*values.get("inputs", ()), *values.get("done", ())]).items():
@@ -139,28 +156,12 @@ def three_attempts(case: Case) -> Iterator[Finding]:
             yield Finding(f"run {run_id} has {row.attempts} attempts", run_id)
 
 
-def nothing_runs_after_cancel(case: Case) -> Iterator[Finding]:
-    """Once a run is CANCELLED, or undone, none of its code runs: the journal has no later line, stale owners aside."""
+def nothing_runs_after_the_end(case: Case) -> Iterator[Finding]:
+    """Once a run has ended, or is undone, none of its code runs: the journal has no later line, stale owners aside."""
     for run_id, lines in case.lines.items():
-        ends = [
-            c for c in case.changes.get(run_id, []) if c.status == "cancelled" or (c.status is None and c.old_status)
-        ]
-        if not ends:
-            continue
-        late = [line for line in lines if line.at > ends[0].at and not case.is_stale_owner(line)]
-        if late:
-            after = (late[0].at - ends[0].at) / 1e6
-            text = f"run {run_id} was cancelled; {after:.1f} ms later {late[0].node} {late[0].event} in {late[0].pid}"
+        end = case.ended_at.get(run_id)
+        late = [line for line in lines if end is not None and line.at > end and not case.is_stale_owner(line)]
+        if end is not None and late:
+            after = (late[0].at - end) / 1e6
+            text = f"run {run_id} had ended; {after:.1f} ms later {late[0].node} {late[0].event} in {late[0].pid}"
             yield Finding(text, run_id)
-
-
-def drains_lose_nothing(case: Case) -> Iterator[Finding]:
-    """What a draining worker gives back uses up no attempt."""
-    draining = {life.worker_id: life for life in case.evidence.lives if life.event == "draining"}
-    for run_id, changes in case.changes.items():
-        for change in changes:
-            life = draining.get(change.old_worker_id or "")
-            if life is None or life.seq > change.seq or change.old_status != "running" or change.status != "pending":
-                continue
-            if change.attempts >= change.old_attempts and not case.is_disturbed(change.at):
-                yield Finding(f"the drain of worker {life.worker_id} used up an attempt of {run_id}", run_id)

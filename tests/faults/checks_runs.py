@@ -25,6 +25,9 @@ def ends_once(case: Case) -> Iterator[Finding]:
             yield Finding(f"run {run_id} was removed though nobody asked for it", run_id)
         elif changes and changes[-1] is not ends[0]:
             yield Finding(f"run {run_id} was changed after its end", run_id)
+    for run_id, row in case.evidence.rows.items():
+        if run_id not in case.created and row.status not in FINAL:
+            yield Finding(f"run {run_id}, which nobody heard of, has not ended: it is {row.status}", run_id)
     yield from (Finding(text) for text in case.evidence.busy)
 
 
@@ -123,7 +126,7 @@ def one_runs(case: Case) -> Iterator[Finding]:
             del running[thread_id]
 
 
-def in_order(case: Case) -> Iterator[Finding]:
+def begun_in_order(case: Case) -> Iterator[Finding]:
     """A thread's runs are created in the order of their acknowledged calls, and start in the order of creation."""
     made: dict[str, list[str]] = defaultdict(list)
     started: dict[str, int] = {}
@@ -159,16 +162,23 @@ def cancels_take_effect(case: Case) -> Iterator[Finding]:
             yield Finding(f"run {run_id} was said to be {told} when it was cancelled, and is {row.status}", run_id)
         elif told == "gone" and row is not None:
             yield Finding(f"run {run_id} was said to be gone and is {row.status}", run_id)
+        elif told not in FINAL and told != "gone":
+            yield Finding(f"the answer to a cancel of run {run_id} was that it is {told}", run_id)
 
 
 def rolled_back_is_gone(case: Case) -> Iterator[Finding]:
-    """Nothing is left of a run that was rolled back: no checkpoint, no write, no value."""
+    """Nothing is left of a run that was rolled back: no row, no checkpoint, no write, no value."""
+    for entry in case.evidence.of("cancelled"):
+        run_id, row = entry["run"], case.evidence.rows.get(entry["run"])
+        asked_otherwise = not all(_cancels(case)[run_id]) or _made_way(case, run_id, "interrupt")
+        if entry["rollback"] and entry["told"] == "cancelled" and row is not None and not asked_otherwise:
+            yield Finding(f"run {run_id} was to be undone and is only cancelled", run_id)
     for run_id, what in case.evidence.remains.items():
         yield Finding(f"of run {run_id}, which was rolled back, {what} are left", run_id)
     for run_id, created in case.created.items():
         token, values = created["token"], case.evidence.values.get(created["thread"])
-        if run_id in case.evidence.rows or not token or not isinstance(values, dict):
+        if run_id in case.evidence.rows or not isinstance(values, dict):
             continue
         told = [*values.get("inputs", ()), *values.get("done", ())]
-        if any(text.partition("/")[0] == token for text in told):
+        if any(text in created["leaves"] or (token and text.partition("/")[0] == token) for text in told):
             yield Finding(f"thread {created['thread']} still has what {run_id} wrote", run_id)

@@ -12,6 +12,7 @@ import asyncpg
 
 from runwire.api.stream.v1 import stream_pb2
 from tests.faults.journal import Line
+from tests.faults.logs import Record
 from tests.faults.reading import Digest, place_of
 
 
@@ -37,24 +38,31 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """A worker "registered", began "draining", or was "gone"."""
+    """A worker began "draining", or was "gone"."""
 
     seq: int
     at: int
     worker_id: str
     event: str
-    version: str = "1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
-    """A checkpoint of a run: its attempt, and the step that it bears, of the input with that token."""
+    """A checkpoint of a run: its claim, and the step that it bears, of the input with that token."""
 
     seq: int
     run_id: str | None
-    attempt: int | None
+    claim: int | None
     token: str | None
     step: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What a run's graph wrote beside its checkpoints."""
+
+    seq: int
+    run_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +97,8 @@ class Row:
     thread_id: str | None = None
     cron_id: str | None = None
     graph_id: str = "steps"
+    output: Any = None
+    """Of runs without a thread."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,6 +110,9 @@ class Evidence:
     changes: list[Change] = field(default_factory=list)
     lives: list[Life] = field(default_factory=list)
     saved: list[Saved] = field(default_factory=list)
+    written: list[Written] = field(default_factory=list)
+    stray_blobs: list[str] = field(default_factory=list)
+    """Threads to which a transaction wrote channels' values and no checkpoint."""
     logged: list[Logged] = field(default_factory=list)
     logs: dict[str, RunLog] = field(default_factory=dict)
     rows: dict[str, Row] = field(default_factory=dict)
@@ -107,14 +120,18 @@ class Evidence:
     """Threads' values."""
     value_changes: list[tuple[int, int, str]] = field(default_factory=list)
     """Number, transaction and thread of each change of a thread's values."""
+    updates: set[tuple[int, str]] = field(default_factory=set)
+    """Transaction and thread of each update of a thread's state."""
     remains: dict[str, str] = field(default_factory=dict)
     """Runs without a row of which something is left, and what."""
     busy: list[str] = field(default_factory=list)
     """What is still waiting or held at the end, in words."""
-    errors: list[str] = field(default_factory=list)
-    """What processes logged as errors, and what they died of."""
+    records: list[Record] = field(default_factory=list)
+    """What processes logged of their lives, and as errors."""
     figures: dict[str, Any] = field(default_factory=dict)
     """Baselines: {"before": {...}, "after": {...}}."""
+    weights: dict[str, float] = field(default_factory=dict)
+    """The stories that were asked for, and how often each is played beside the others."""
 
     def of(self, *ops: str) -> Iterable[dict[str, Any]]:
         """The history's entries of some operations."""
@@ -146,14 +163,20 @@ async def _read_audit(connection: Any, evidence: Evidence) -> None:
     ):
         evidence.changes.append(Change(**dict(row)))
     for row in await connection.fetch(
-        "SELECT seq, (extract(epoch FROM at) * 1000000000)::bigint AS at, worker_id::text, event, version"
+        "SELECT seq, (extract(epoch FROM at) * 1000000000)::bigint AS at, worker_id::text, event"
         " FROM audit.workers ORDER BY seq"
     ):
         evidence.lives.append(Life(**dict(row)))
     for row in await connection.fetch(
-        "SELECT seq, run_id::text, attempt, token, step FROM audit.checkpoints ORDER BY seq"
+        "SELECT seq, run_id::text, claim, token, step FROM audit.checkpoints ORDER BY seq"
     ):
         evidence.saved.append(Saved(**dict(row)))
+    for row in await connection.fetch("SELECT seq, run_id::text FROM audit.writes ORDER BY seq"):
+        evidence.written.append(Written(**dict(row)))
+    for row in await connection.fetch(
+        "SELECT thread_id FROM audit.blobs WHERE tx NOT IN (SELECT tx FROM audit.checkpoints)"
+    ):
+        evidence.stray_blobs.append(row["thread_id"])
     for row in await connection.fetch(
         "SELECT seq, run_id::text, claim, first_seq AS first, last_seq AS last FROM audit.events ORDER BY seq"
     ):
@@ -164,14 +187,22 @@ async def _read_audit(connection: Any, evidence: Evidence) -> None:
             "SELECT seq, tx::text::bigint, thread_id FROM audit.thread_values ORDER BY seq"
         )
     ]
+    evidence.updates = {
+        tuple(row) for row in await connection.fetch("SELECT tx::text::bigint, thread_id FROM audit.updates")
+    }
 
 
 async def _read_rows(connection: Any, evidence: Evidence) -> None:
     for row in await connection.fetch(
-        "SELECT run_id::text, status, claim, attempts, error_type, thread_id, cron_id, graph_id FROM runs"
+        """
+        SELECT run_id::text, status, claim, attempts, error_type, thread_id, cron_id, graph_id,
+            CASE WHEN thread_id IS NULL THEN output::text END AS output
+        FROM runs
+        """
     ):
-        run_id, *fields = row
-        evidence.rows[run_id] = Row(**dict(zip(list(row.keys())[1:], fields, strict=True)))
+        fields = dict(row)
+        run_id, output = fields.pop("run_id"), fields.pop("output")
+        evidence.rows[run_id] = Row(**fields, output=json.loads(output) if output else None)
     for row in await connection.fetch("SELECT thread_id, values::text AS values FROM threads"):
         evidence.values[row["thread_id"]] = json.loads(row["values"]) if row["values"] else None
     for row in await connection.fetch(

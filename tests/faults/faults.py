@@ -9,6 +9,7 @@ import asyncio
 import os
 import random
 import signal
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -154,7 +155,7 @@ def _drains(part: str) -> Fault:
 
 
 async def _drain(scene: Scene, member: Member) -> None:
-    scene.tell(drained=[child.pid for child in member.executors()] + [member.pid])
+    scene.tell(told_to_end=time.time_ns())
     member.signal(signal.SIGTERM)
     try:
         async with asyncio.timeout(_DRAIN_SECONDS):

@@ -17,6 +17,7 @@ from tests.faults.load import Running
 from tests.faults.reading import Reading
 
 _PATIENCE_SECONDS = 150.0
+_KEPT = 12
 
 
 class Followers:
@@ -51,9 +52,13 @@ class Followers:
         """Reads a run to its end, over as many streams as that takes, or leaves early where it is `restless`."""
         at, until = time.time_ns(), time.monotonic() + _PATIENCE_SECONDS
         ends: list[str] = []
-        left = False
+        broken: list[tuple[int, int]] = []
+        slow = left = False
+        last = at
         while reading.finished is None and not left and time.monotonic() < until:
-            answer = await self._session(reading, rng, restless and not stop.is_set())
+            may_leave = restless and not stop.is_set()
+            slow, last = may_leave and rng.random() < 0.2, time.time_ns()
+            answer = await self._session(reading, rng, may_leave, slow)
             ends.append(answer)
             if answer == "left":
                 left = rng.random() < 0.25
@@ -61,19 +66,30 @@ class Followers:
             elif answer not in ("OK", "passing"):
                 break
             elif answer == "passing":
+                broken.append((last, time.time_ns()))
                 await asyncio.sleep(rng.uniform(0.05, 0.5))
         self.events += reading.events
         entry = reading.entry()
-        self._calls.history.note("read", at=at, left=left, ends=_shortened(ends), **entry)
+        self._calls.history.note(
+            "read",
+            at=at,
+            left=left,
+            ends=_shortened(ends),
+            broken=broken[-_KEPT:],
+            last=last,
+            slow=slow,
+            replay=not restless,
+            **entry,
+        )
 
-    async def _session(self, reading: Reading, rng: random.Random, restless: bool) -> str:
+    async def _session(self, reading: Reading, rng: random.Random, restless: bool, slow: bool) -> str:
         """One stream; the answer is how it ended: "OK", "left", "passing", or a definite error."""
         request = stream_pb2.StreamRunRequest(run_id=reading.run_id, after_event_id=reading.last_id)
         # What a careful client sets, so that a stream through a dead network ends.
         request.heartbeat_interval.FromMilliseconds(1000)
         call = self._calls.one("stream").StreamRun(request, timeout=120, metadata=self._calls.metadata)
         leaves_after = rng.randint(1, self._attention) if restless and rng.random() < 0.5 else None
-        slow = rng.uniform(0.01, 0.2) if restless and rng.random() < 0.2 else 0.0
+        pause = rng.uniform(0.01, 0.2) if slow else 0.0
         try:
             taken = 0
             async for response in self._responses(call, reading.run_id):
@@ -82,8 +98,8 @@ class Followers:
                     taken += 1
                 if leaves_after is not None and taken >= leaves_after and reading.finished is None:
                     return "left"
-                if slow:
-                    await asyncio.sleep(slow)
+                if pause:
+                    await asyncio.sleep(pause)
             code = await call.code()
             if code == grpc.StatusCode.OK:
                 return "OK" if reading.finished else "OK without finished"
@@ -116,4 +132,5 @@ class Followers:
 
 def _shortened(ends: list[str]) -> list[str]:
     """Not all of the times that a stream broke."""
-    return ends if len(ends) <= 12 else [*ends[:6], f"{len(ends) - 12} more", *ends[-6:]]
+    half = _KEPT // 2
+    return ends if len(ends) <= _KEPT else [*ends[:half], f"{len(ends) - _KEPT} more", *ends[-half:]]

@@ -16,7 +16,7 @@ from runwire.api.type.v1 import run_pb2
 from tests.faults import plans
 from tests.faults.calls import Calls, Refused, Unknown
 from tests.faults.plans import Plan
-from tests.harness.platform import status
+from tests.harness.platform import resume, status
 
 
 class Running:
@@ -63,10 +63,24 @@ class User:
         self._running = running
         self._note = calls.history.note
 
-    async def create(self, plan: Plan, *, strategy: str = "enqueue", command: Any = None) -> str:
+    async def create(self, plan: Plan, token: str = "", *, strategy: str = "enqueue") -> str:
         """The id of a run that was acknowledged. Refused when the thread is busy and the strategy says so."""
-        run_id, token = plans.new_id(), plans.new_token(self.rng)
-        request = plan.request(run_id, token, self.thread_id, strategy, command)
+        token = token or plans.new_token(self.rng)
+        run_id = plans.new_id()
+        await self._create(plan.request(run_id, token, self.thread_id, strategy), plan, token, strategy)
+        return run_id
+
+    async def answer(self, asked: str) -> str:
+        """The id of a run that answers the question of the input with the token `asked`."""
+        plan, run_id, answer = plans.answered(), plans.new_id(), plans.new_token(self.rng)
+        request = plan.request(run_id, "", self.thread_id, command=resume(answer))
+        await self._create(request, plan, "", leaves=[f"{answer}/ask", f"{asked}/answered"])
+        return run_id
+
+    async def _create(
+        self, request: runs_pb2.CreateRunRequest, plan: Plan, token: str, strategy: str = "enqueue", **more: Any
+    ) -> None:
+        run_id = request.run_id
         at = time.time_ns()
         # What a strategy does to the runs before this one may be done from the first try on.
         self._note("creating", at=at, run=run_id, thread=self.thread_id, strategy=strategy)
@@ -75,13 +89,13 @@ class User:
         except Refused as refused:
             self._note("refused", at=at, run=run_id, thread=self.thread_id, reason=refused.reason)
             raise
-        self.note_created(plan, run_id, "" if command is not None else token, at, strategy)
-        return run_id
+        self.note_created(plan, run_id, token, at, strategy, **more)
 
     def note_created(
         self, plan: Plan, run_id: str, token: str, at: int, strategy: str = "enqueue", **more: Any
     ) -> None:
         """The creation was acknowledged."""
+        fields = {"leaves": plan.leaves(token), **more}
         self._note(
             "created",
             at=at,
@@ -89,12 +103,10 @@ class User:
             thread=self.thread_id,
             graph=plan.graph,
             token=token,
-            does=plan.does,
             strategy=strategy,
-            durability=plan.durability,
             expects=plan.expects,
             logged=plan.event_log,
-            **more,
+            **fields,
         )
         self._running.add(run_id)
 
@@ -187,6 +199,7 @@ class Load:
         try:
             await self._stories[name][0](user)
             self.stories_played += 1
+            self._calls.history.note("story", name=name)
         except Unknown as error:
             self.errors.append(f"{name}: {error}")
         except Refused as refused:

@@ -61,6 +61,21 @@ class Plan:
             **fields,
         )
 
+    def leaves(self, token: str) -> list[str]:
+        """What a run that succeeds adds to `done`, in order but for branches. The answer to a pause adds more."""
+        match self.graph:
+            case "steps":
+                names = [str(number) for number in range(self.does["steps"])]
+            case "parallel":
+                names = [*(f"branch{number}" for number in range(self.does["steps"])), "join"]
+            case "blocking":
+                names = ["block", "hog"]
+            case "stubborn":
+                names = ["refuse"]
+            case _:
+                names = []
+        return [f"{token}/{name}" for name in names]
+
 
 def new_id() -> str:
     """Of a run or a thread."""
@@ -133,6 +148,11 @@ def parallel(rng: random.Random) -> Plan:
 def gate(_: random.Random) -> Plan:
     """A pause, until somebody answers."""
     return Plan(graph="gate", expects=("interrupted",), modes=("updates", "values"))
+
+
+def answered() -> Plan:
+    """What follows the answer to a gate's question."""
+    return Plan(graph="gate", modes=("updates", "values"))
 
 
 def too_long(_: random.Random) -> Plan:

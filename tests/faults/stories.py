@@ -18,7 +18,6 @@ from tests.faults.calls import Calls, Refused, Unknown
 from tests.faults.load import Story, User
 from tests.faults.plans import Plan
 from tests.faults.rig import STRANGER
-from tests.harness.platform import resume
 
 
 async def _one(user: User, plan: Plan) -> str:
@@ -138,12 +137,11 @@ async def busy_thread(user: User) -> None:
 
 async def approval(user: User) -> None:
     """A pause, and an answer."""
-    rng = user.rng
-    if await user.end(await user.create(plans.gate(rng))) != "interrupted":
+    token = plans.new_token(user.rng)
+    if await user.end(await user.create(plans.gate(user.rng), token)) != "interrupted":
         return
     await user.pause(0, 0.3)
-    answered = Plan(graph="gate", modes=("updates", "values"))
-    await user.end(await user.create(answered, command=resume(plans.new_token(rng))))
+    await user.end(await user.answer(token))
 
 
 async def state(user: User) -> None:
