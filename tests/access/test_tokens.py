@@ -97,6 +97,7 @@ async def test_clocks_may_differ_a_little(issuer: Issuer, tokens: Tokens) -> Non
         {"aud": None},
         {"sub": None},
         {"sub": 7},
+        {"sub": ""},
         {"tenant": None},
         {"tenant": ""},
         {"tenant": "a/b"},
@@ -215,20 +216,59 @@ def test_keys_that_are_not_for_signatures_are_left_out(issuer: Issuer) -> None:
     assert set(read_keys(json.dumps(content).encode())) == {"RS256", "EdDSA"}
 
 
+ODD: dict[str, dict[str, Any]] = {
+    "no algorithm at all": {"alg": "none"},
+    "a list of algorithms": {"alg": ["ES256"]},
+    "a number for an algorithm": {"alg": 5},
+    "a symmetric algorithm": {"alg": "HS256", "k": "U0VDUkVU"},
+    "a list of ids": {"kid": ["odd"]},
+    "an object for an id": {"kid": {}},
+    "no coordinates": {"x": None},
+    "a point that is not on its curve": {"x": "A" * 43},
+    "an unknown curve": {"crv": "P-1"},
+    "a kind that is a list": {"kty": ["EC"]},
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_a_key_that_is_not_understood_is_left_out_and_the_others_count(tmp_path: Path, odd: str) -> None:
+    issuer, file = Issuer(), tmp_path / "jwks.json"
+    issuer.add("good")
+    content = json.loads(issuer.jwks())
+    content["keys"].append({**content["keys"][0], "kid": "odd", **ODD[odd]})
+    file.write_text(json.dumps(content))
+    async with verifying(asking(str(file))) as tokens:
+        assert await tokens.identity(issuer.token("good")) is not None
+        assert await tokens.identity(issuer.token("good", header={"kid": "odd"})) is None
+
+
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
         ({"jwt_jwks": "f"}, "RUNWIRE_JWT_JWKS needs RUNWIRE_JWT_ISSUER and RUNWIRE_JWT_AUDIENCE"),
         ({"jwt_jwks": "f", "jwt_issuer": "i", "jwt_audience": " "}, "RUNWIRE_JWT_JWKS needs"),
         ({"jwt_jwks": "http://a.example/", "jwt_issuer": "i", "jwt_audience": "a"}, "must be a file or an https URL"),
+        ({"jwt_jwks": "https://", "jwt_issuer": "i", "jwt_audience": "a"}, "must be a file or an https URL"),
+        ({"jwt_jwks": "https://u:hidden@a/", "jwt_issuer": "i", "jwt_audience": "a"}, "without a user and a password"),
         ({"jwt_algorithms": "RS256 HS256"}, "RUNWIRE_JWT_ALGORITHMS must be some of"),
         ({"jwt_algorithms": "none"}, "RUNWIRE_JWT_ALGORITHMS must be some of"),
         ({"jwt_algorithms": ""}, "RUNWIRE_JWT_ALGORITHMS must be some of"),
     ],
 )
 def test_settings_that_would_take_others_tokens_are_refused(fields: dict[str, str], sentence: str) -> None:
-    with pytest.raises(ValidationError, match=sentence):
+    with pytest.raises(ValidationError, match=sentence) as caught:
         Settings.model_validate(fields)
+    assert "hidden" not in str(caught.value)
+
+
+class Clock:
+    """Goes on by itself, and leaps."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.passed
 
 
 @pytest.fixture
@@ -300,6 +340,45 @@ async def test_an_outage_leaves_the_keys_in_force_for_a_while(
             await tokens.identity(issuer.token("old"))
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock by which keys grow old."""
+    made = Clock()
+    monkeypatch.setattr(jwks, "time", made)
+    return made
+
+
+async def test_a_key_that_was_withdrawn_while_nobody_called_is_not_used_again(
+    publisher: tuple[Issuer, str], clock: Clock
+) -> None:
+    issuer, url = publisher
+    old = issuer.token("old")
+    async with verifying(asking(url)) as tokens:
+        assert await tokens.identity(old) is not None
+        del issuer.keys["old"]
+        issuer.add("new")
+        clock.passed += 301
+        assert await asyncio.gather(*(tokens.identity(old) for _ in range(3))) == [None] * 3
+    assert issuer.asked == 2
+
+
+async def test_nobody_waits_for_an_issuer_that_has_just_been_found_away(
+    publisher: tuple[Issuer, str], clock: Clock
+) -> None:
+    issuer, url = publisher
+    async with verifying(asking(url)) as tokens:
+        assert await tokens.identity(issuer.token("old")) is not None
+        issuer.status = 503
+        clock.passed += 301
+        assert await tokens.identity(issuer.token("old")) is not None
+        issuer.may_answer.clear()
+        clock.passed += 6
+        async with asyncio.timeout(1):
+            assert await tokens.identity(issuer.token("old")) is not None
+        issuer.status = 200
+        issuer.may_answer.set()
+
+
 @pytest.mark.parametrize(
     ("status", "answer"), [(200, b"not JSON"), (200, b" " * 2_000_000), (302, b""), (500, b""), (200, b'{"keys": []}')]
 )
@@ -327,6 +406,21 @@ async def test_an_issuer_that_does_not_answer_is_waited_for_no_longer_than_a_lim
         with pytest.raises(AuthenticationUnavailable):
             await keys.key("old")
     issuer.may_answer.set()
+
+
+async def test_the_log_names_the_issuers_host_and_not_what_else_its_url_holds(
+    publisher: tuple[Issuer, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    issuer, url = publisher
+    settings = asking(f"{url}?token=hidden")
+    assert "hidden" not in repr(settings)
+    async with verifying(settings) as tokens:
+        issuer.status = 503
+        with pytest.raises(AuthenticationUnavailable):
+            await tokens.identity(issuer.token("old"))
+    said = [vars(record) for record in caplog.records if getattr(record, "action", "") == "jwks_unavailable"]
+    assert [record["host"] for record in said] == ["localhost"]
+    assert "hidden" not in str(said)
 
 
 @pytest.mark.parametrize("is_trusted", [True, False])

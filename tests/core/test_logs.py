@@ -20,3 +20,16 @@ def test_an_exception_that_ends_a_process_is_one_line_of_json() -> None:
     assert (ended.returncode, said["level"], said["process"], said["action"]) == (1, "CRITICAL", "worker", "uncaught")
     assert "ValueError: first" in said["exc_info"]
     assert "OSError: second" in said["exc_info"]
+
+
+_CALLS_WITH_A_SECRET = """
+import logging
+from runwire.core import logs
+logs.configure("DEBUG", "resource")
+logging.getLogger("httpx2").info("HTTP Request: GET https://issuer.example/?token=hidden")
+"""
+
+
+def test_no_url_that_is_called_is_said() -> None:
+    ended = subprocess.run([sys.executable, "-c", _CALLS_WITH_A_SECRET], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")

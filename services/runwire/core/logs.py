@@ -24,6 +24,8 @@ def configure(level: str, process: str) -> None:
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("grpc._cython.cygrpc").setLevel(logging.ERROR)
+    # At INFO it says each request's URL, in which there may be a secret.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     # Processes that share a stderr would write into one another's tracebacks; a record is one line.
     sys.excepthook = _uncaught
 

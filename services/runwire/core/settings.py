@@ -8,7 +8,7 @@ from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AliasChoices,
@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     # Who is let in: see docs/access.md.
     api_keys_file: str = Field(default="", description="Hashes of API keys; `runwire keys new` adds one.")
     client_certificates_file: str = Field(default="", description="Which client certificate is who. Needs mTLS.")
-    jwt_jwks: str = Field(default="", description="File or https URL of the JWK set that signs tokens.")
+    jwt_jwks: str = Field(default="", repr=False, description="File or https URL of the JWK set that signs tokens.")
     jwt_issuer: str = Field(default="", description="`iss` of tokens, to the letter.")
     jwt_audience: str = Field(default="", description="`aud` of tokens. Several, apart by spaces: one must be there.")
     jwt_algorithms: str = Field(default="RS256 ES256 EdDSA", description="Apart by spaces.")
@@ -205,8 +205,8 @@ class Settings(BaseSettings):
             raise ValueError("RUNWIRE_JWT_JWKS needs RUNWIRE_JWT_ISSUER and RUNWIRE_JWT_AUDIENCE")
         if self.jwt_jwks and self.custom_auth:
             raise ValueError("RUNWIRE_JWT_JWKS and RUNWIRE_CUSTOM_AUTH exclude each other")
-        if self.jwt_jwks.startswith("http://") and not is_loopback(urlsplit(self.jwt_jwks).hostname or ""):
-            raise ValueError("RUNWIRE_JWT_JWKS must be a file or an https URL")
+        if self.jwt_jwks.startswith(("http://", "https://")):
+            _check_jwks_url(urlsplit(self.jwt_jwks))
         return self
 
     @model_validator(mode="after")
@@ -224,6 +224,13 @@ class Settings(BaseSettings):
         if self.heartbeat_interval * 3 > self.lease:
             raise ValueError("RUNWIRE_LEASE must be at least three times RUNWIRE_HEARTBEAT_INTERVAL")
         return self
+
+
+def _check_jwks_url(url: SplitResult) -> None:
+    if not url.hostname or (url.scheme == "http" and not is_loopback(url.hostname)):
+        raise ValueError("RUNWIRE_JWT_JWKS must be a file or an https URL")
+    if "@" in url.netloc:
+        raise ValueError("RUNWIRE_JWT_JWKS must be a URL without a user and a password")
 
 
 def is_loopback(host: str) -> bool:

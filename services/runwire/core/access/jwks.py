@@ -10,10 +10,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import httpx2
 import orjson
-from jwt import PyJWK, PyJWTError
+from jwt import PyJWK
 
 from runwire.core.access.rereading import Reread
 from runwire.core.errors import AuthenticationUnavailable
@@ -53,7 +54,8 @@ class FetchedKeys:
     """The keys behind a URL.
 
     They are fetched again when they are five minutes old, and when a token names a key that is not among them; one
-    fetch at a time, whoever waits. While the URL does not answer, what it last said counts for up to an hour.
+    fetch at a time, for which all wait. While the URL does not answer, what it last said counts for up to an hour, and
+    is asked for again beside the calls.
     """
 
     def __init__(self, url: str, client: httpx2.AsyncClient) -> None:
@@ -66,12 +68,12 @@ class FetchedKeys:
 
     async def key(self, key_id: str | None) -> PyJWK | None:
         """As `Keys` says."""
-        age = time.monotonic() - self._fetched
+        now = time.monotonic()
         found = _chosen(self._keys, key_id)
-        if found is None or age >= _USABLE_SECONDS:
+        if found is None or now - self._tried >= _FRESH_SECONDS or now - self._fetched >= _USABLE_SECONDS:
             await self._fetch()
             found = _chosen(self._keys, key_id)
-        elif age >= _FRESH_SECONDS:
+        elif now - self._fetched >= _FRESH_SECONDS:
             self._begin_fetch()
         if time.monotonic() - self._fetched >= _USABLE_SECONDS:
             raise AuthenticationUnavailable
@@ -94,7 +96,6 @@ class FetchedKeys:
             return self._fetching
         if time.monotonic() - self._tried < _COOL_SECONDS:
             return None
-        self._tried = time.monotonic()
         self._fetching = asyncio.create_task(self._try(), name="jwks")
         return self._fetching
 
@@ -102,13 +103,15 @@ class FetchedKeys:
         try:
             async with asyncio.timeout(_FETCH_SECONDS):
                 self._keys = read_keys(await self._read())
-        except (TimeoutError, OSError, ValueError, httpx2.HTTPError) as error:
+        except (TimeoutError, OSError, ValueError, httpx2.HTTPError, httpx2.InvalidURL) as error:
             _log.warning(
                 "the keys of tokens can't be fetched",
-                extra={"action": "jwks_unavailable", "url": self._url, "error": repr(error)},
+                extra={"action": "jwks_unavailable", "host": urlsplit(self._url).hostname, "error": repr(error)},
             )
         else:
             self._fetched = time.monotonic()
+        # At its end, so that nobody uses the keys of before while a fetch that is due goes on.
+        self._tried = time.monotonic()
 
     async def _read(self) -> bytes:
         async with self._client.stream("GET", self._url, headers={"accept": "application/json"}) as response:
@@ -155,10 +158,12 @@ def read_keys(raw: bytes) -> KeySet:
 def _key(content: Any) -> PyJWK | None:
     if not isinstance(content, dict) or content.get("kty") == "oct" or content.get("use", "sig") != "sig":
         return None
+    if not isinstance(content.get("kid"), str | None):
+        return None
     try:
         return PyJWK(content)
-    except PyJWTError:
-        # Others may use kinds of keys that we don't know.
+    except Exception:
+        # Others may use kinds of keys that we don't know, and what is odd in one raises anything.
         return None
 
 

@@ -64,6 +64,8 @@ class Tokens:
         tenant = claims.get(self._tenant_claim) if self._tenant_claim else DEFAULT_TENANT
         if not isinstance(tenant, str) or not re.fullmatch(TENANT, tenant):
             raise ValueError("no tenant")
+        if not claims["sub"]:
+            raise ValueError("no subject")
         granted = _texts(claims.get(self._scopes_claim)) if self._scopes_claim else [EVERYTHING]
         return Identity(tenant, claims["sub"], frozenset(filter(is_grant, granted)))
 
