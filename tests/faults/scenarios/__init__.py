@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from tests.faults.scenarios.result import Result
 ALL: Mapping[str, Callable[[int, Path], Coroutine[Any, Any, Result]]] = {
     "joins": joins.run,
     "stale-writes": stale_writes.run,
+    # Enough to find a fence that is gone.
+    "stale-writes-once": partial(stale_writes.run, tries=1),
     "stalled-reader": stalled_reader.run,
     "redis-away": redis_away.run,
 }
