@@ -12,6 +12,7 @@ from pydantic import ValidationError
 import runwire.dispatch.__main__ as dispatch
 from runwire.core.access import AccessError
 from runwire.core.access.project import check_project
+from runwire.core.project import Project
 from runwire.core.settings import Settings
 
 
@@ -30,7 +31,7 @@ async def test_a_project_with_an_auth_is_refused_until_somebody_decides(settings
     check_project(settings.model_copy(update={"graphs": file, "custom_auth": True}))
 
 
-@pytest.mark.parametrize("content", ['{"graphs": {}}', '{"auth": null}', '{"auth": {}}', "[]", "no JSON", None])
+@pytest.mark.parametrize("content", ['{"graphs": {}}', '{"auth": null}', '{"auth": {}}', "[]", None])
 def test_a_project_without_one_has_none_to_ask(tmp_path: Path, content: str | None) -> None:
     file = tmp_path / "langgraph.json"
     if content is not None:
@@ -38,6 +39,27 @@ def test_a_project_without_one_has_none_to_ask(tmp_path: Path, content: str | No
     check_project(Settings(graphs=file))
     with pytest.raises(AccessError, match="RUNWIRE_CUSTOM_AUTH needs an auth with a path"):
         check_project(Settings(graphs=file, custom_auth=True))
+
+
+@pytest.mark.parametrize("odd", ["NaN", "1e999", r'"\ud800"', "-Infinity"])
+def test_an_auth_beside_what_only_some_parsers_take_is_not_passed_over(tmp_path: Path, odd: str) -> None:
+    file = tmp_path / "langgraph.json"
+    file.write_text(f'{{"graphs": {{}}, "auth": {{"path": "./auth.py:auth"}}, "odd": {odd}}}')
+    assert Project.read(file).auth == "./auth.py:auth"
+    with pytest.raises(AccessError, match="has an auth: set RUNWIRE_CUSTOM_AUTH=true"):
+        check_project(Settings(graphs=file))
+
+
+@pytest.mark.parametrize("content", [b"no JSON", b"", b"\xff", b"[" * 100_000, None])
+def test_a_file_of_which_nobody_can_tell_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "langgraph.json"
+    if content is None:
+        file.mkdir()
+    else:
+        file.write_bytes(content)
+    with pytest.raises(AccessError, match="may have an auth that nobody asks"):
+        check_project(Settings(graphs=file))
+    check_project(Settings(graphs=file, ignore_project_auth=True))
 
 
 @pytest.mark.parametrize("auth", [{"openapi": {}}, "./auth.py:auth", [1]])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 from runwire.core.access import AccessError
 from runwire.core.settings import Settings
@@ -16,10 +15,9 @@ _WITHOUT_EFFECT = {"openapi", "disable_studio_auth", "cache"}
 
 def check_project(settings: Settings) -> None:
     """An `auth` that nobody asks would let everybody in whom it would keep out. Raises AccessError."""
-    auth = _auth(settings.graphs)
     if settings.custom_auth:
-        _check_auth(settings.graphs, auth)
-    elif auth and not settings.ignore_project_auth:
+        _check_auth(settings.graphs, _auth(settings.graphs))
+    elif not settings.ignore_project_auth and _auth(settings.graphs):
         raise AccessError(
             f"{settings.graphs} has an auth: set RUNWIRE_CUSTOM_AUTH=true to have it asked, or set authentication of"
             " another kind up and RUNWIRE_IGNORE_PROJECT_AUTH=true. See docs/access.md."
@@ -35,9 +33,12 @@ def _check_auth(file: Path, auth: Any) -> None:
 
 
 def _auth(file: Path) -> Any:
-    """The `auth`, or None. A file that is not valid is a matter for whoever needs it."""
+    """The `auth`, or None; without the file there is none. AccessError when it can't be told."""
     try:
-        content: Any = orjson.loads(file.read_bytes())
-    except (OSError, orjson.JSONDecodeError):
+        # By the parser of those who use it: what another one refuses, they may take.
+        content: Any = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise AccessError(f"{file} can't be read, so that it may have an auth that nobody asks: {error}.") from error
     return (content.get("auth") or None) if isinstance(content, dict) else None
