@@ -44,6 +44,18 @@ def test_the_file_holds_no_key_and_is_its_owners_alone(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize("last", ["", "# our keys", '{"id": "00000000"'])
+def test_a_new_key_has_a_line_of_its_own_whatever_the_last_one_ends_with(tmp_path: Path, last: str) -> None:
+    file = tmp_path / "keys.jsonl"
+    file.write_text(f"# first\n{last}")
+    key = made(file)
+    lines = file.read_text().splitlines()
+    assert lines[:-1] == ["# first", last][: 1 + bool(last)]
+    file.write_text(lines[-1])
+    second = made(file)
+    assert None not in (ApiKeys(file).identity(key), ApiKeys(file).identity(second))
+
+
 @pytest.mark.parametrize("change", [lambda key: key[:-1], lambda key: key + "x", str.upper, lambda key: key[:16]])
 def test_a_key_that_is_not_quite_right_is_nobodys(file: Path, change: object) -> None:
     assert callable(change)

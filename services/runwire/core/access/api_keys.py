@@ -62,9 +62,12 @@ def new_key(tenant: str, subject: str, scopes: Sequence[str], expires: datetime 
 
 def add_line(path: Path, line: KeyLine) -> None:
     """Appends the line to the file, which is made for its owner alone when there is none."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    with os.fdopen(descriptor, "ab") as file:
-        file.write(line.model_dump_json(exclude_none=True).encode() + b"\n")
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "a+b") as file:
+        # An editor may have left the last line without its end.
+        file.seek(max(0, file.tell() - 1))
+        end = b"" if file.read() in (b"", b"\n") else b"\n"
+        file.write(end + line.model_dump_json(exclude_none=True).encode() + b"\n")
 
 
 def _hash(key: str) -> str:
