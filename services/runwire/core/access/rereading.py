@@ -67,4 +67,5 @@ def _stamp(path: Path) -> tuple[int, ...]:
         found = path.stat()
     except OSError:
         return ()
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    # A tool that keeps dates, such as cp -p, can't keep this one.
+    return found.st_ctime_ns, found.st_mtime_ns, found.st_size, found.st_ino
