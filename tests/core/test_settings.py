@@ -46,3 +46,12 @@ def test_an_address_that_can_not_be_read_is_not_repeated(name: str, uri: str) ->
     text = told(caught.value)
     assert text.startswith(f"RUNWIRE_{name.upper()}: ")
     assert "hidden" not in text + str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("jwt_leeway", "-PT1S"), ("jwt_leeway", "301"), ("stream_lifetime", "0"), ("stream_lifetime", "P8D")],
+)
+def test_time_limits_of_access_are_neither_none_nor_endless(name: str, value: str) -> None:
+    with pytest.raises(ValidationError, match=f"{name}\n  Input should be (greater|less) than or equal to"):
+        Settings.model_validate({name: value})

@@ -75,7 +75,12 @@ class Settings(BaseSettings):
     jwt_issuer: str = Field(default="", description="`iss` of tokens, to the letter.")
     jwt_audience: str = Field(default="", description="`aud` of tokens. Several, apart by spaces: one must be there.")
     jwt_algorithms: str = Field(default="RS256 ES256 EdDSA", description="Apart by spaces.")
-    jwt_leeway: Span = Field(default=timedelta(seconds=30), description="Between our clock and the issuer's.")
+    jwt_leeway: Span = Field(
+        default=timedelta(seconds=30),
+        ge=timedelta(0),
+        le=timedelta(minutes=5),
+        description="Between our clock and the issuer's.",
+    )
     jwt_tenant_claim: str = Field(default="tenant", description="Empty: every token is of tenant `default`.")
     jwt_scopes_claim: str = Field(
         default="scope", description="A list, or a text with spaces. Empty: every token may do everything."
@@ -86,6 +91,8 @@ class Settings(BaseSettings):
     )
     stream_lifetime: Span = Field(
         default=timedelta(hours=1),
+        ge=timedelta(seconds=1),
+        le=timedelta(days=7),
         description="With authentication or mTLS: then a stream's caller must call again, and show credentials again.",
     )
     custom_auth: bool = Field(default=False, description="Has the `auth` of langgraph.json asked, in a process apart.")
