@@ -15,13 +15,12 @@ def shown(metadata: Iterable[tuple[str, str | bytes]] | None) -> list[str]:
     """
     found = []
     for name, value in metadata or ():
+        if name not in (API_KEY, BEARER):
+            continue
+        assert isinstance(value, str), "gRPC gives bytes for names that end in -bin alone"
         if name == API_KEY:
-            found.append(_text(value))
-        elif name == BEARER:
-            scheme, _, token = _text(value).partition(" ")
+            found.append(value)
+        else:
+            scheme, _, token = value.partition(" ")
             found.append(token.strip() if scheme.lower() == "bearer" else "")
     return found
-
-
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode("latin-1")
