@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from runwire.core import quotas
 from runwire.core.access import AccessError
+from runwire.core.errors import QuotaExceeded
 from runwire.core.limits import NO_LIMITS, Limits, TenantLimits
 from runwire.core.quotas import Bucket
 from runwire.core.settings import Settings
@@ -45,6 +47,10 @@ def test_a_changed_file_is_in_force_at_the_next_call(tmp_path: Path) -> None:
     [
         ("[default]\nopen_rums = 1\n", "default.open_rums"),
         ("[default]\nopen_runs = -1\n", "default.open_runs"),
+        ("[default]\nopen_runs = 3_000_000_000\n", "default.open_runs"),
+        ("[default]\nopen_streams = 3_000_000_000\n", "default.open_streams"),
+        ("[default]\nrequests_per_second = inf\n", "default.requests_per_second"),
+        (f"[default]\nbytes_per_second = 1{'0' * 400}\n", "default.bytes_per_second"),
         ("[tenant.acme]\nrequests_per_second = 'x'\n", "tenant.acme.requests_per_second"),
         ("[acme]\n", "acme"),
         ("open_runs", "can't be used"),
@@ -70,3 +76,22 @@ def test_a_bucket_lets_a_large_amount_pass_and_has_it_paid_off() -> None:
     assert bucket.take(1000, 100, 0.0) == 0
     assert bucket.take(1, 100, 1.0) == pytest.approx(8, abs=0.01)
     assert bucket.take(1, 100, 9.1) == 0
+
+
+def test_the_limits_of_many_tenants_take_no_room(tmp_path: Path) -> None:
+    found = limits(tmp_path / "limits.toml", "[default]\nopen_runs = 1\n[tenant.acme]\nopen_runs = 2\n")
+    assert found.of("acme") == Limits(open_runs=2)
+    assert len({id(found.of(f"user-{number}")) for number in range(1000)}) == 1
+
+
+def test_buckets_that_are_full_again_are_forgotten_and_debts_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quotas, "_BUCKETS", 10)
+    made, now = quotas.Quotas(NO_LIMITS), 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    made._take("debtor", "bytes_per_second", 1000, 1)
+    for number in range(1000):
+        now = float(number)
+        made._take(f"user-{number}", "bytes_per_second", 1, 1)
+    assert len(made._buckets) < 20
+    with pytest.raises(QuotaExceeded):
+        made._take("debtor", "bytes_per_second", 1, 1)

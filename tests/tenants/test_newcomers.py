@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -13,6 +14,7 @@ from runwire.api.resource.v1.assistants_pb2 import (
     ListAssistantsRequest,
     UpdateAssistantRequest,
 )
+from runwire.core import newcomers
 from runwire.core.ids import default_assistant_id
 from runwire.core.postgres import Pool
 from tests.harness.platform import output
@@ -84,3 +86,14 @@ async def test_a_tenant_and_a_graph_of_the_same_moment_do_not_miss_each_other(po
 async def test_a_tenants_name_has_no_slash(pool: Pool) -> None:
     with pytest.raises(Exception, match="tenants_tenant_check"):
         await pool.execute("SELECT welcome_tenant('a/b')")
+
+
+async def test_only_so_many_tenants_are_remembered(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(newcomers, "_REMEMBERED", 3)
+    monkeypatch.setattr(newcomers, "tenant_of", lambda context: context)
+    made = newcomers.Newcomers(pool)
+    for number in range(10):
+        async with made._welcome(None, cast(Any, f"user-{number}")):
+            pass
+    assert len(made._known) <= 3
+    assert await pool.fetchval("SELECT count(*) FROM tenants") == 11

@@ -11,16 +11,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from runwire.core.access.rereading import Reread
 from runwire.core.settings import Settings
 
+# What Postgres takes as an integer.
+_MOST = 2**31 - 1
+_MOST_BYTES = 2**53
+
 
 class Limits(BaseModel):
     """The limits of one tenant. None: there is none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    open_runs: int | None = Field(default=None, ge=0)
-    open_streams: int | None = Field(default=None, ge=0)
-    requests_per_second: float | None = Field(default=None, ge=0)
-    bytes_per_second: int | None = Field(default=None, ge=0)
+    open_runs: int | None = Field(default=None, ge=0, le=_MOST)
+    open_streams: int | None = Field(default=None, ge=0, le=_MOST)
+    requests_per_second: float | None = Field(default=None, ge=0, le=_MOST)
+    bytes_per_second: int | None = Field(default=None, ge=0, le=_MOST_BYTES)
 
 
 class _File(BaseModel):
@@ -38,6 +42,8 @@ class _File(BaseModel):
 
 
 _UNLIMITED = Limits()
+# No tenant's name is empty.
+_OTHERS = ""
 
 
 @dataclass(slots=True)
@@ -58,11 +64,8 @@ class TenantLimits:
         if self._file is None:
             return _UNLIMITED
         if (now := self._file.value()) is not self._read:
-            self._read, self._known = now, {}
-        known = self._known.get(tenant)
-        if known is None:
-            known = self._known[tenant] = self._read.of(tenant)
-        return known
+            self._read, self._known = now, {name: now.of(name) for name in (_OTHERS, *now.tenant)}
+        return self._known.get(tenant, self._known[_OTHERS])
 
 
 NO_LIMITS = TenantLimits()

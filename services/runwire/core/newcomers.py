@@ -15,10 +15,11 @@ from runwire.core.postgres import Pool
 from runwire.core.sql import load
 
 _SQL = load(__file__)
+_REMEMBERED = 100_000
 
 
 class Newcomers(grpc.aio.ServerInterceptor):
-    """Comes inside of Refusals, which says what it raises. One statement for each tenant and process."""
+    """Comes inside of Refusals, which says what it raises. One statement for each tenant and process, or a few."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -41,5 +42,7 @@ class Newcomers(grpc.aio.ServerInterceptor):
         tenant = tenant_of(context)
         if tenant not in self._known:
             await self._pool.execute(_SQL["welcome"], tenant)
+            if len(self._known) >= _REMEMBERED:
+                self._known = {DEFAULT_TENANT}
             self._known.add(tenant)
         yield

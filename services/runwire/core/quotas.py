@@ -20,6 +20,7 @@ from runwire.core.limits import TenantLimits
 
 _STREAM_RETRY = timedelta(seconds=1)
 _MOMENT = 0.001
+_BUCKETS = 10_000
 
 
 @dataclass(slots=True)
@@ -29,14 +30,20 @@ class Bucket:
     level: float
     filled_at: float
 
+    # From then on it is as good as a new one.
+    full_at: float = 0
+
     def take(self, amount: float, rate: float, now: float) -> float:
         """0, or the seconds until there is something again."""
         self.level = min(rate, self.level + (now - self.filled_at) * rate)
         self.filled_at = now
+        wait = 0.0
         if self.level <= 0:
-            return -self.level / rate + _MOMENT
-        self.level -= amount
-        return 0
+            wait = -self.level / rate + _MOMENT
+        else:
+            self.level -= amount
+        self.full_at = now + (rate - self.level) / rate
+        return wait
 
 
 class Quotas(grpc.aio.ServerInterceptor):
@@ -47,6 +54,7 @@ class Quotas(grpc.aio.ServerInterceptor):
         self._limits = limits
         self._patient = patient
         self._buckets: dict[tuple[str, str], Bucket] = {}
+        self._sweep_at = _BUCKETS
         self._streams: Counter[str] = Counter()
 
     async def intercept_service(
@@ -94,6 +102,13 @@ class Quotas(grpc.aio.ServerInterceptor):
         now = time.monotonic()
         bucket = self._buckets.get((tenant, limit))
         if bucket is None:
+            if len(self._buckets) >= self._sweep_at:
+                self._sweep(now)
             bucket = self._buckets[tenant, limit] = Bucket(rate, now)
         if wait := bucket.take(amount, rate, now):
             raise QuotaExceeded(limit, timedelta(seconds=wait))
+
+    def _sweep(self, now: float) -> None:
+        """Forgets the buckets of tenants that have not called for a while."""
+        self._buckets = {key: bucket for key, bucket in self._buckets.items() if bucket.full_at > now}
+        self._sweep_at = max(_BUCKETS, 2 * len(self._buckets))
