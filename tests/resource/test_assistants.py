@@ -4,10 +4,11 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import grpc
+import pytest
 
 from runwire.api.resource.v1.assistants_pb2 import (
     Assistant,
@@ -369,6 +370,27 @@ async def test_deleting_an_assistant_can_delete_its_threads(
     assert [row["thread_id"] for row in await pool.fetch("SELECT thread_id FROM checkpoints")] == ["t-1"]
     cancelled = await pool.fetchval("SELECT cancel_action FROM runs WHERE assistant_id = 'a-1'")
     assert cancelled == "interrupt"
+
+
+async def test_the_workers_of_all_runs_that_go_with_an_assistant_are_told_at_once(
+    assistants: AssistantsServiceAsyncStub, rows: Rows, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rows.graph("agent")
+    await create(assistants, "a-1")
+    names = [f"t-{number}" for number in range(5)]
+    await store_threads(pool, *names)
+    for name in names:
+        await rows.claim(await rows.run(name, "a-1"))
+    told = list[int]()
+    cancel_each = Bus.cancel_each
+
+    async def counted(bus: Bus, stopping: Any) -> None:
+        told.append(len(stopping))
+        await cancel_each(bus, stopping)
+
+    monkeypatch.setattr(Bus, "cancel_each", counted)
+    await assistants.DeleteAssistant(DeleteAssistantRequest(assistant_id="a-1", delete_threads=True))
+    assert [count for count in told if count] == [5]
 
 
 async def _waits(pool: Pool) -> bool:

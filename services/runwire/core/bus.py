@@ -188,9 +188,16 @@ class Bus:
 
     async def cancel(self, run: RunKey, worker_id: UUID, action: str) -> None:
         """Tells the worker of a run to stop it: a string for one that does not listen yet, and a message."""
+        await self.cancel_each([(run, worker_id, action)])
+
+    async def cancel_each(self, stopping: Sequence[tuple[RunKey, UUID, str]]) -> None:
+        """As cancel, for many in one round trip: run, worker and action."""
+        if not stopping:
+            return
         pipe = self._redis.pipeline(transaction=False)
-        pipe.set(self.keys.cancel(run), action, ex=_CANCEL_EXPIRY_SECONDS)
-        pipe.publish(self.keys.control(worker_id), f"{run} {action}")
+        for run, worker_id, action in stopping:
+            pipe.set(self.keys.cancel(run), action, ex=_CANCEL_EXPIRY_SECONDS)
+            pipe.publish(self.keys.control(worker_id), f"{run} {action}")
         await self._quietly("cancel", pipe.execute())
 
     async def begin_attempts(self, runs: Sequence[RunKey]) -> list[tuple[int, bytes | None]]:
@@ -218,6 +225,8 @@ class Bus:
 
     async def publish(self, messages: Sequence[tuple[str, bytes]]) -> bool:
         """Publishes messages to channels, in order, in one round trip. False: they may not have got through."""
+        if not messages:
+            return True
         pipe = self._redis.pipeline(transaction=False)
         for channel, message in messages:
             pipe.publish(channel, message)

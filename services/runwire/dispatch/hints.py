@@ -9,6 +9,9 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
+from runwire.core import cancels
 from runwire.core.bus import Bus
 from runwire.core.ids import RunKey
 
@@ -54,17 +57,13 @@ class Hints:
         """The run's worker has to stop it."""
         self.later(self._bus.cancel(run, worker_id, action))
 
-    def cancel_each(self, stopping: Sequence[tuple[RunKey, UUID, str]]) -> None:
-        """As cancel, for many: run, worker and action. One after another, since Redis' connections are few."""
-        self.later(self._cancel_each(stopping))
+    def cancelled(self, tenant: str, rows: Sequence[asyncpg.Record]) -> None:
+        """Cancels were decided on; `rows` as in runwire.core.cancels."""
+        self.later(cancels.tell(self._bus, tenant, rows))
 
     def ended(self, *runs: RunKey) -> None:
         """The runs have ended without a worker: an empty message makes their followers look at the rows."""
         self.later(self._bus.publish([(self._bus.keys.events(run), b"") for run in runs]))
-
-    async def _cancel_each(self, stopping: Sequence[tuple[RunKey, UUID, str]]) -> None:
-        for run, worker_id, action in stopping:
-            await self._bus.cancel(run, worker_id, action)
 
     def of_thread(self, tenant: str, thread_id: str | None, run_id: UUID) -> None:
         """A run of the thread was created, or has ended without a worker. What comes at once goes out together."""

@@ -13,7 +13,7 @@ from runwire.api.type.v1.run_pb2 import Run
 from runwire.core import pages, sql
 from runwire.core.errors import RunNotFinished, RunNotFound
 from runwire.core.expiry import FOR_EVER, ThreadExpiry
-from runwire.core.ids import RunKey, default_assistant_id
+from runwire.core.ids import default_assistant_id
 from runwire.core.limits import NO_LIMITS, TenantLimits
 from runwire.core.pages import Page
 from runwire.core.paging import Place
@@ -87,35 +87,15 @@ class Runs:
     async def cancel(self, tenant: str, run_id: UUID, action: str) -> asyncpg.Record:
         """The run's row after the decision."""
         row = await self._pool.fetchrow(_SQL["cancel"], tenant, run_id, action)
-        match row["outcome"]:
-            case "not_found":
-                raise RunNotFound(run_id=run_id)
-            case "requested":
-                self._hints.cancel(RunKey(tenant, run_id), row["worker_id"], row["cancel_action"])
-            case "cancelled":
-                self._hints.ended(RunKey(tenant, run_id))
-        if row["promoted_graph_id"] is not None:
-            self._hints.wake(row["promoted_graph_id"])
-        if row["outcome"] == "cancelled":
-            self._hints.of_thread(tenant, row["thread_id"], run_id)
+        if row["outcome"] == "not_found":
+            raise RunNotFound(run_id=run_id)
+        self._hints.cancelled(tenant, [row])
         return row
 
     async def cancel_all(self, tenant: str, order: CancelOrder) -> list[asyncpg.Record]:
         """The rows of those that were active, after the decision."""
         rows = await persistently(_RETRY_SECONDS, self._cancel_all, tenant, order)
-        self._hints.cancel_each(
-            [
-                (RunKey(tenant, row["run_id"]), row["worker_id"], row["cancel_action"])
-                for row in rows
-                if row["outcome"] == "requested"
-            ]
-        )
-        self._hints.ended(*(RunKey(tenant, row["run_id"]) for row in rows if row["outcome"] == "cancelled"))
-        for graph_id in {row["promoted_graph_id"] for row in rows} - {None}:
-            self._hints.wake(graph_id)
-        for row in rows:
-            if row["outcome"] == "cancelled":
-                self._hints.of_thread(tenant, row["thread_id"], row["run_id"])
+        self._hints.cancelled(tenant, rows)
         return rows
 
     async def _cancel_all(self, tenant: str, order: CancelOrder) -> list[asyncpg.Record]:

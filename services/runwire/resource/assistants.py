@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -10,10 +9,10 @@ import asyncpg
 from runwire.api.resource.v1.assistants_pb2 import Assistant
 from runwire.api.type.v1.json_pb2 import Json
 from runwire.api.type.v1.run_pb2 import RunConfig
-from runwire.core import sql
-from runwire.core.bus import Bus, Keys
+from runwire.core import cancels, sql
+from runwire.core.bus import Bus
 from runwire.core.errors import AssistantIsDefault, AssistantNotFound, GraphNotFound
-from runwire.core.ids import RunKey, default_assistant_id
+from runwire.core.ids import default_assistant_id
 from runwire.core.pages import Page
 from runwire.core.postgres import Pool
 from runwire.resource.creation import check_same
@@ -119,23 +118,7 @@ class Assistants:
             cancelled = await connection.fetch(_SQL["cancel_runs"], tenant, assistant_id)
             await connection.execute(_SQL["delete_assistant"], tenant, assistant_id)
         await stop_orphans(self._bus, orphans)
-        await self._tell(tenant, cancelled)
-
-    async def _tell(self, tenant: str, cancelled: Sequence[asyncpg.Record]) -> None:
-        await self._bus.wake({row["promoted_graph_id"] for row in cancelled} - {None})
-        for row in cancelled:
-            if row["outcome"] == "requested":
-                await self._bus.cancel(RunKey(tenant, row["run_id"]), row["worker_id"], "interrupt")
-        ended = [row for row in cancelled if row["outcome"] == "cancelled"]
-        if ended:
-            await self._bus.publish([message for row in ended for message in _news(self._bus.keys, tenant, row)])
-
-
-def _news(keys: Keys, tenant: str, ended: asyncpg.Record) -> Iterator[tuple[str, bytes]]:
-    """What makes followers of a run, and of its thread, look at the row."""
-    yield keys.events(RunKey(tenant, ended["run_id"])), b""
-    if ended["thread_id"] is not None:
-        yield keys.thread(tenant, ended["thread_id"]), str(ended["run_id"]).encode()
+        await cancels.tell(self._bus, tenant, cancelled)
 
 
 async def _lock(connection: asyncpg.Connection[asyncpg.Record], tenant: str, assistant_id: str) -> None:

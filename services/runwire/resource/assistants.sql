@@ -83,7 +83,8 @@ FOR UPDATE
 -- made ready to be cancelled next.
 -- $1 tenant, $2 assistant_id
 SELECT
-    c.outcome, (c.run).run_id AS run_id, (c.run).thread_id AS thread_id, (c.run).worker_id AS worker_id, c.promoted_graph_id
+    c.outcome, c.promoted_graph_id, (c.run).run_id AS run_id, (c.run).thread_id AS thread_id,
+    (c.run).worker_id AS worker_id, (c.run).cancel_action AS cancel_action
 FROM (
     SELECT r.run_id, r.thread_id, r.due_at, r.position
     FROM runs AS r

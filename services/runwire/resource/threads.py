@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -200,11 +201,8 @@ async def delete_locked(
 
 async def stop_orphans(bus: Bus, orphans: Sequence[Orphan]) -> None:
     """Tells workers to stop, and followers to look at the row, which is gone."""
-    for orphan in orphans:
-        if orphan.worker_id is not None:
-            await bus.cancel(orphan.run, orphan.worker_id, "interrupt")
-    if orphans:
-        await bus.publish([(bus.keys.events(orphan.run), b"") for orphan in orphans])
+    held = [(orphan.run, orphan.worker_id, "interrupt") for orphan in orphans if orphan.worker_id is not None]
+    await asyncio.gather(bus.cancel_each(held), bus.publish([(bus.keys.events(orphan.run), b"") for orphan in orphans]))
 
 
 def _thread(row: asyncpg.Record, *, full: bool) -> Thread:

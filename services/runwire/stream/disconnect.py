@@ -12,9 +12,8 @@ from uuid import UUID
 
 import asyncpg
 
-from runwire.core import sql
+from runwire.core import cancels, sql
 from runwire.core.bus import Bus
-from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool, persistently
 
 _log = logging.getLogger(__name__)
@@ -51,7 +50,7 @@ class Disconnects:
         try:
             async with asyncio.timeout(_LIMIT_SECONDS):
                 row = await persistently(_STATEMENT_SECONDS, self._decide, tenant, run_id)
-                await self._tell(tenant, run_id, row)
+                await cancels.tell(self._bus, tenant, [row])
         except Exception as error:
             # Nobody is there to be told.
             details = {"action": "cancel_on_disconnect_failed", "run_id": str(run_id), "error": type(error).__name__}
@@ -59,15 +58,3 @@ class Disconnects:
 
     async def _decide(self, tenant: str, run_id: UUID) -> asyncpg.Record:
         return await self._pool.fetchrow(_SQL["cancel_run"], tenant, run_id, timeout=_STATEMENT_SECONDS)
-
-    async def _tell(self, tenant: str, run_id: UUID, row: asyncpg.Record) -> None:
-        keys, run = self._bus.keys, RunKey(tenant, run_id)
-        if row["outcome"] == "requested":
-            await self._bus.cancel(run, row["worker_id"], row["cancel_action"])
-        elif row["outcome"] == "cancelled":
-            messages = [(keys.events(run), b"")]
-            if row["thread_id"] is not None:
-                messages.append((keys.thread(tenant, row["thread_id"]), str(run_id).encode()))
-            await self._bus.publish(messages)
-        if row["promoted_graph_id"] is not None:
-            await self._bus.wake([row["promoted_graph_id"]])
