@@ -173,7 +173,7 @@ class Model:
 
     def finish(self, number: int, claim: int, status: str, values: int | None, last: tuple[int, int] | None) -> str:
         run = self.held(number, claim)
-        if run is None:
+        if run is None or (status == "cancelled" and run.cancel is None):
             return "stale"
         if run.cancel and status != "cancelled":
             return "cancel_requested"

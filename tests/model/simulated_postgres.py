@@ -171,6 +171,8 @@ class SimulatedPostgres:
         run = self.runs.get(run_id)
         if run is None or run.status != "running" or run.claim != claim:
             return "stale"
+        if status == "cancelled" and not run.cancel_action:
+            return "stale"
         if run.cancel_action and status != "cancelled":
             return "cancel_requested"
         if run.cancel_action == "rollback":

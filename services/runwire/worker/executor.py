@@ -64,7 +64,7 @@ class Executor:
         self._bus = bus
         self._outbox = outbox
         self._claims = Claims(pool, worker_id, number, settings.run_timeout, settings.max_attempts)
-        self._held: dict[RunKey, Held] = {}
+        self._held: set[Held] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._slot_freed = asyncio.Event()
         # Until then, runs may be claimed for us that we do not know of.
@@ -86,7 +86,7 @@ class Executor:
 
     def cancel(self, run: RunKey) -> None:
         """Stops a run if it is here and is to end."""
-        if held := self._held.get(run):
+        for held in self._holding(run):
             self._start(self._heed_cancel(held), f"cancel-{run}")
 
     def drain(self) -> None:
@@ -119,7 +119,7 @@ class Executor:
         loop = asyncio.get_running_loop()
         try:
             if loop.time() < self._unsure_until:
-                await self._bus.wake(await self._claims.release_strays(self._held))
+                await self._bus.wake(await self._claims.release_strays({held.run.key for held in self._held}))
             taken = await self._claims.claim(self._graphs.ids, limit)
         except Exception as error:
             if not is_transient(error):
@@ -136,13 +136,19 @@ class Executor:
     async def _begin(self, claimed: Sequence[ClaimedRun]) -> None:
         loop = asyncio.get_running_loop()
         for run in claimed:
-            self._held[run.key] = Held(run, loop.create_future())
+            # Its row was deleted, or this one could not have been claimed.
+            for orphan in self._holding(run.key):
+                orphan.ask("cancel")
+        begun = [Held(run, loop.create_future()) for run in claimed]
+        self._held.update(begun)
         counted = await self._bus.begin_attempts([run.key for run in claimed])
-        for run, (attempts, cancel) in zip(claimed, counted, strict=True):
-            held = self._held[run.key]
+        for held, (attempts, cancel) in zip(begun, counted, strict=True):
             if cancel is not None:
                 await self._heed_cancel(held)
-            self._start(self._see_to_its_end(held, attempts), f"run-{run.run_id}")
+            self._start(self._see_to_its_end(held, attempts), f"run-{held.run.run_id}")
+
+    def _holding(self, run: RunKey) -> list[Held]:
+        return [held for held in self._held if held.run.key == run]
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
@@ -171,7 +177,7 @@ class Executor:
             _log.exception("attempt broke", extra={"action": "attempt_broke", "run_id": str(held.run.run_id)})
             await self._release(held.run, use_up=True)
         finally:
-            del self._held[held.run.key]
+            self._held.discard(held)
             self._slot_freed.set()
 
     async def _attempt(self, held: Held, counted: int) -> None:
@@ -275,7 +281,7 @@ class Executor:
     async def _drained(self) -> None:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._settings.drain_timeout.total_seconds())
-        for held in list(self._held.values()):
+        for held in self._held:
             held.ask("drain")
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._settings.cancel_grace.total_seconds())

@@ -48,7 +48,8 @@ BEGIN
     END IF;
     SELECT r.* INTO mine FROM runs r
     WHERE r.tenant = p_tenant AND r.run_id = p_run_id AND r.claim = p_claim AND r.worker_id IS NOT NULL FOR UPDATE;
-    IF NOT FOUND THEN
+    -- Nobody has cancelled this run: it bears the id of one that was deleted while it ran, and the claim was of that one.
+    IF NOT FOUND OR (p_status = 'cancelled' AND mine.cancel_action IS NULL) THEN
         outcome := 'stale';
         RETURN NEXT;
         RETURN;
