@@ -1,4 +1,4 @@
-"""The process that asks a project's own `auth`: `python -m runwire.core.access.custom_process FD`, see `custom`."""
+"""The process that asks a project's own `auth`: `python -m runwire.core.access.custom_process FD`."""
 
 from __future__ import annotations
 
@@ -17,23 +17,22 @@ from langgraph_sdk import Auth
 
 from runwire.core import logs
 from runwire.core.access.custom_handler import Unusable, asked, check
+from runwire.core.access.custom_protocol import connected, send
 from runwire.core.project import Project, ProjectError
 
 _log = logging.getLogger(__name__)
 
-_LINE_BYTES = 1024 * 1024
-
 
 async def main(sock: socket.socket) -> None:
     """Answers until the server has gone."""
-    reader, writer = await asyncio.open_connection(sock=sock, limit=_LINE_BYTES)
+    reader, writer = await connected(sock)
     try:
         auth = _loaded(Path(os.environ["RUNWIRE_GRAPHS"]))
     except (ProjectError, Unusable) as error:
-        _send(writer, error=str(error).removesuffix("."))
+        send(writer, error=str(error).removesuffix("."))
         await writer.drain()
         return
-    _send(writer, ready=True)
+    send(writer, ready=True)
     tenant_key = os.environ["RUNWIRE_CUSTOM_AUTH_TENANT"]
     answering: set[asyncio.Task[None]] = set()
     async for line in reader:
@@ -55,20 +54,16 @@ async def _answer(writer: asyncio.StreamWriter, auth: Auth, question: dict[str, 
     number = question["id"]
     try:
         caller = await asked(auth, question["method"], question["headers"], tenant_key)
-    except Exception as error:
+    except (Exception, asyncio.CancelledError) as error:
         # The words of an exception may hold what the call has shown, so they are left out.
         where = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
         _log.error(
             "the project's auth failed",
             extra={"action": "custom_auth_failed", "error": type(error).__name__, "where": where[-3:]},
         )
-        _send(writer, id=number, failed=True)
+        send(writer, id=number, failed=True)
     else:
-        _send(writer, id=number, caller=caller)
-
-
-def _send(writer: asyncio.StreamWriter, **message: object) -> None:
-    writer.write(json.dumps(message).encode() + b"\n")
+        send(writer, id=number, caller=caller)
 
 
 def _end_with_the_server() -> None:
