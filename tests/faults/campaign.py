@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from typing import Any
 
 import asyncpg
 
+from tests.dispatch.webhook_receiver import Reply, receiving
 from tests.faults import faults, figures, redis_keys, stories
 from tests.faults.calls import Calls, calling
 from tests.faults.checker import Violation, check
@@ -29,6 +31,8 @@ from tests.faults.rig import SERVICES, WORKERS, Member, Rig, rigged
 _HEAL_SECONDS = 30.0
 _REST_SECONDS = 120.0
 _REPLAYS = 500
+# The receiver of webhooks refuses some of them.
+_REFUSED, _REPLIES = 0.2, 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +95,10 @@ class Campaign:
         """To the verdict."""
         outcome, rig = self._outcome, self._rig
         addresses = {member.name: member.front.address for member in rig.members.values() if member.front is not None}
-        async with calling(addresses, self._history, self._rng, rig.keys) as calls:
+        async with calling(addresses, self._history, self._rng, rig.keys) as calls, receiving() as self._receiver:
+            self._receiver.replies = [
+                Reply(self._rng.choices([200, 503], [1 - _REFUSED, _REFUSED])[0]) for _ in range(_REPLIES)
+            ]
             await self._play(calls, self._options.warm_up, [])
             await self._rest()
             before = await figures.measure(rig)
@@ -107,6 +114,10 @@ class Campaign:
             await watching
             await self._replay(calls)
             after = await figures.measure(rig)
+            for request in self._receiver.received:
+                told = json.loads(request.body)["data"]
+                delivery_id, ended = request.headers["webhook-id"], "gone" if told["rolled_back"] else told["status"]
+                self._history.note("notified", run=told["run_id"], delivery=delivery_id, status=ended)
             outcome.figures |= {"seconds": round(lasted, 1), "redis keys looked at": keys, "answers": calls.failures}
         self._history.close()
         evidence = await collect(rig.postgres.uri, list(read(self._history.path)), list(read_journal(rig.journal)))
@@ -126,7 +137,11 @@ class Campaign:
         options, rng = self._options, self._rng
         stop, calm = asyncio.Event(), asyncio.Event()
         load = Load(
-            calls, random.Random(rng.getrandbits(64)), self._running, {n: stories.ALL[n] for n in options.stories}
+            calls,
+            random.Random(rng.getrandbits(64)),
+            self._running,
+            {name: stories.ALL[name] for name in options.stories},
+            self._receiver.url(),
         )
         followers = Followers(
             calls,
@@ -162,13 +177,14 @@ class Campaign:
         }
 
     async def _rest(self) -> None:
-        """Waits until no run is waiting or running."""
+        """Waits until no run is waiting or running, and no webhook is owed."""
         connection = await asyncpg.connect(self._rig.postgres.uri)
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_REST_SECONDS):
                     while await connection.fetchval(
                         "SELECT EXISTS (SELECT FROM runs WHERE status IN ('pending', 'running'))"
+                        " OR EXISTS (SELECT FROM webhook_deliveries WHERE state = 'pending')"
                     ):
                         await asyncio.sleep(0.3)
         finally:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tests.faults.evidence import Change, Evidence, Saved
+from tests.faults.evidence import Change, Evidence, Row, Saved
 from tests.faults.journal import Line
 from tests.faults.logs import Record
 
@@ -54,6 +54,21 @@ class Case:
         return {entry["run"] for entry in self.evidence.of("created") if entry.get("delayed")}
 
     @cached_property
+    def deleted(self) -> dict[str, Change]:
+        """The removals of runs that had ended and that somebody wanted removed, by run."""
+        wanted = {entry["run"] for entry in self.evidence.of("deleting")}
+        removals = [each for each in self.evidence.changes if each.status is None and each.old_status in FINAL]
+        return {each.run_id: each for each in removals if each.run_id in wanted}
+
+    @cached_property
+    def rows(self) -> dict[str, Row]:
+        """Runs as they ended, also those that were deleted then."""
+        return self.evidence.rows | {
+            run_id: Row(status=str(removal.old_status), claim=removal.old_claim, attempts=removal.old_attempts)
+            for run_id, removal in self.deleted.items()
+        }
+
+    @cached_property
     def _creating(self) -> dict[str, list[dict[str, Any]]]:
         found: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for entry in self.evidence.of("creating"):
@@ -66,10 +81,11 @@ class Case:
 
     @cached_property
     def changes(self) -> dict[str, list[Change]]:
-        """The changes of each run."""
+        """The changes of each run, but for its deletion."""
         found: dict[str, list[Change]] = defaultdict(list)
         for change in self.evidence.changes:
-            found[change.run_id].append(change)
+            if change != self.deleted.get(change.run_id):
+                found[change.run_id].append(change)
         return found
 
     @cached_property

@@ -34,6 +34,8 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         checks_runs.ends_as_expected,
         checks_runs.told_the_truth,
         checks_runs.crons_tick_once,
+        checks_runs.webhooks_are_delivered,
+        checks_runs.deleted_is_gone,
     ),
     "I2": (checks_runs.one_runs, checks_runs.begun_in_order, checks_execution.code_of_one_runs),
     "I3": (checks_execution.no_stale_writes, checks_execution.values_change_at_ends),
@@ -41,6 +43,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "I5": (checks_execution.three_attempts, checks_processes.returns_have_causes),
     "I6": (
         checks_events.nothing_twice_or_late,
+        checks_events.one_run_after_another,
         checks_events.complete,
         checks_events.logged_to_the_end,
         checks_events.what_is_read_is_logged,
@@ -58,7 +61,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         checks_surroundings.nothing_surprises,
         checks_processes.workers_are_gone_for_a_reason,
         checks_processes.executors_end_for_a_reason,
-        checks_processes.errors_are_of_starts,
+        checks_processes.errors_have_causes,
     ),
     "evidence": (checks_evidence.all_is_noted, checks_evidence.all_was_played),
 }

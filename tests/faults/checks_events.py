@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.faults.case import SECOND, Case, Finding
+from tests.faults.case import FINAL, SECOND, Case, Finding
 from tests.faults.evidence import RunLog
 from tests.faults.reading import Part, place_of
 
@@ -34,13 +34,27 @@ def nothing_twice_or_late(case: Case) -> Iterator[Finding]:
             at, said = (claim, last), False
 
 
+def one_run_after_another(case: Case) -> Iterator[Finding]:
+    """A thread's stream has the events of one run after another, in the order in which they began."""
+    begun: dict[str, int] = {}
+    for change in case.evidence.changes:
+        # A run that ended before it began counts by its end.
+        if change.status == "running" or (change.old_status == "pending" and change.status in FINAL):
+            begun.setdefault(change.run_id, change.seq)
+    for entry in case.evidence.of("listened"):
+        places = [begun.get(run_id, -1) for run_id in entry["runs"]]
+        if sorted(set(places)) != places:
+            text = f"a listener to thread {entry['thread']} got its runs in another order: {entry['runs']}"
+            yield Finding(text, thread_id=entry["thread"])
+
+
 def complete(case: Case) -> Iterator[Finding]:
     """A reader who read to the end has all that the log has of the final attempt, and the end that the run had."""
     for entry in case.evidence.of("read"):
         if entry["finished"] is None:
             continue
         run_id = entry["run"]
-        row, log = case.evidence.rows.get(run_id), case.evidence.logs.get(run_id, RunLog())
+        row, log = case.rows.get(run_id), case.evidence.logs.get(run_id, RunLog())
         if row is None:
             if entry["finished"] not in ("rolled back", "cancelled"):
                 yield Finding(f"a reader was told that {run_id} is {entry['finished']}, and it is gone", run_id)
@@ -108,7 +122,7 @@ def as_logged(case: Case) -> Iterator[Finding]:
 
 def _is_derived_end(case: Case, run_id: str, part: Part) -> bool:
     """Whether it is the end of a run that no worker ended, which has no place in the log."""
-    row = case.evidence.rows.get(run_id)
+    row = case.rows.get(run_id)
     return part[1:3] == [1, 1] and (row is None or part[0] == row.claim + 1)
 
 

@@ -9,7 +9,14 @@ from tests.faults.case import Case, Finding
 
 # A story that is to be played so often on average does not stay away by chance.
 _SURE = 12
-_NOTES = {"stranger": "stranger", "bad_request": "bad request", "cron": "cron created"}
+_NOTES = {
+    "stranger": "stranger",
+    "bad_request": "bad request",
+    "cron": "cron created",
+    "webhook": "notified",
+    "listened": "listened",
+    "deleted": "deleted",
+}
 
 
 def all_is_noted(case: Case) -> Iterator[Finding]:
@@ -17,7 +24,7 @@ def all_is_noted(case: Case) -> Iterator[Finding]:
     evidence = case.evidence
     logged = {each.run_id for each in evidence.logged}
     for run_id in case.created:
-        row = evidence.rows.get(run_id)
+        row = case.rows.get(run_id)
         if row is None or row.status != "success":
             continue
         if run_id not in case.lines:

@@ -83,7 +83,7 @@ def applied_once(case: Case) -> Iterator[Finding]:
     """Inputs, answers and steps are in a thread's values once each; those of runs that succeeded are all there."""
     yield from _repeated(case)
     for run_id, created in case.created.items():
-        row = case.evidence.rows.get(run_id)
+        row = case.rows.get(run_id)
         if row is None or row.status not in ("success", "interrupted"):
             continue
         values: Any = case.evidence.values.get(created["thread"]) if created["thread"] else row.output
@@ -106,8 +106,8 @@ def _is_done(created: dict[str, Any], done: list[str]) -> bool:
 
 
 def _repeated(case: Case) -> Iterator[Finding]:
-    ticks = Counter(row.thread_id for row in case.evidence.rows.values() if row.cron_id is not None)
-    outputs = {run_id: row.output for run_id, row in case.evidence.rows.items() if row.thread_id is None}
+    ticks = Counter(row.thread_id for row in case.rows.values() if row.cron_id is not None)
+    outputs = {run_id: row.output for run_id, row in case.rows.items() if row.thread_id is None}
     for thread_id, values in (case.evidence.values | outputs).items():
         if not isinstance(values, dict):
             continue
@@ -151,7 +151,7 @@ def three_attempts(case: Case) -> Iterator[Finding]:
         )
         if len(begun) > 3 + returned or any(not 1 <= line.attempt <= 3 for line in lines):
             yield Finding(f"run {run_id} was begun {len(begun)} times, {returned} of them uncounted", run_id)
-    for run_id, row in case.evidence.rows.items():
+    for run_id, row in case.rows.items():
         if row.attempts > 3:
             yield Finding(f"run {run_id} has {row.attempts} attempts", run_id)
 

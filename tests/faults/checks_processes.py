@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tests.faults.case import SECOND, Case, Finding
 from tests.faults.evidence import Change
+from tests.faults.logs import Record
 
 # An executor's runs are given back at once, or as soon as Postgres can be reached within the lease.
 _GIVING_BACK = 6 * SECOND
@@ -79,15 +80,18 @@ def executors_end_for_a_reason(case: Case) -> Iterator[Finding]:
             yield Finding(f"an executor of {record.member} ended by itself: {record.text}")
 
 
-def errors_are_of_starts(case: Case) -> Iterator[Finding]:
-    """No process logs an error, other than one that can't reach what it needs when it starts."""
+def errors_have_causes(case: Case) -> Iterator[Finding]:
+    """No process logs an error, other than one that can't reach what it needs, and mostly when it starts."""
     for record in case.evidence.records:
-        if not record.is_error:
-            continue
-        # That an executor ended which had begun is said by its supervisor.
-        is_start = record.process.startswith("executor-") or case.troubled([record.member], record.at, record.at)
-        if not (record.unreachable and is_start):
+        if record.is_error and not (record.unreachable and _is_out_of_reach(case, record)):
             yield Finding(f"{record.member}, {record.process}: {record.text}")
+
+
+def _is_out_of_reach(case: Case, record: Record) -> bool:
+    if record.action == "webhook_not_recorded":
+        return case.troubled(_way_to_postgres(record.member), record.at, record.at, after=_GIVING_BACK)
+    # It may only end before it is ready. That an executor ended which had begun is said by its supervisor.
+    return record.process.startswith("executor-") or case.troubled([record.member], record.at, record.at)
 
 
 def drains_lose_nothing(case: Case) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Runs as Postgres has them against what clients were told: I1, I2, I8 and I9."""
+"""Runs as Postgres has them against what clients and receivers of webhooks were told: I1, I2, I8 and I9."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.faults.evidence import Change
 def ends_once(case: Case) -> Iterator[Finding]:
     """Each acknowledged run has ended, exactly once, or was rolled back by somebody's wish."""
     for run_id in case.created:
-        row = case.evidence.rows.get(run_id)
+        row = case.rows.get(run_id)
         changes = case.changes.get(run_id, [])
         ends = [change for change in changes if change.old_status in ("pending", "running") and _is_end(change)]
         if row is None and not ends:
@@ -25,7 +25,7 @@ def ends_once(case: Case) -> Iterator[Finding]:
             yield Finding(f"run {run_id} was removed though nobody asked for it", run_id)
         elif changes and changes[-1] is not ends[0]:
             yield Finding(f"run {run_id} was changed after its end", run_id)
-    for run_id, row in case.evidence.rows.items():
+    for run_id, row in case.rows.items():
         if run_id not in case.created and row.status not in FINAL:
             yield Finding(f"run {run_id}, which nobody heard of, has not ended: it is {row.status}", run_id)
     yield from (Finding(text) for text in case.evidence.busy)
@@ -60,7 +60,7 @@ def ends_as_expected(case: Case) -> Iterator[Finding]:
     """A run ends as its graph would, unless it was cancelled or its processes died three times."""
     cancels = _cancels(case)
     for run_id, created in case.created.items():
-        row = case.evidence.rows.get(run_id)
+        row = case.rows.get(run_id)
         if row is None or row.status not in FINAL:
             continue
         if row.status == "cancelled":
@@ -87,7 +87,7 @@ def _used_up(changes: list[Change]) -> int:
 def told_the_truth(case: Case) -> Iterator[Finding]:
     """What waiting for an end told is the end."""
     for entry in case.evidence.of("ended"):
-        row = case.evidence.rows.get(entry["run"])
+        row = case.rows.get(entry["run"])
         if entry["status"] != (row.status if row is not None else "gone") and not (
             row is None and entry["status"] == "cancelled"
         ):
@@ -99,9 +99,32 @@ def told_the_truth(case: Case) -> Iterator[Finding]:
         yield Finding(f"a call was answered as the contract does not say: {entry['text']}", entry.get("run", ""))
 
 
+def webhooks_are_delivered(case: Case) -> Iterator[Finding]:
+    """Of each end that somebody is to be told there is one delivery, which has come, and tells that end."""
+    owed, came = defaultdict(list), defaultdict(list)
+    for delivery in case.evidence.deliveries:
+        owed[delivery.run_id].append(delivery)
+    for entry in case.evidence.of("notified"):
+        came[entry["run"]].append(entry)
+    for run_id, created in case.created.items():
+        row, wanted = case.rows.get(run_id), int(created.get("notifies", False))
+        if len(owed[run_id]) != wanted:
+            yield Finding(f"of run {run_id} {len(owed[run_id])} webhooks are owed, not {wanted}", run_id)
+        if any(delivery.state != "delivered" for delivery in owed[run_id]) or len(came[run_id]) < wanted:
+            yield Finding(
+                f"the webhook of run {run_id} did not come: {owed[run_id]}, {len(came[run_id])} calls", run_id
+            )
+        for entry in came[run_id]:
+            if entry["delivery"] not in {delivery.delivery_id for delivery in owed[run_id]}:
+                yield Finding(f"the webhook of run {run_id} came as {entry['delivery']}, too", run_id)
+            actual = row.status if row is not None else "gone"
+            if entry["status"] != actual:
+                yield Finding(f"the webhook of run {run_id} told {entry['status']}, and it is {actual}", run_id)
+
+
 def crons_tick_once(case: Case) -> Iterator[Finding]:
     """A cron makes no more runs than it had ticks, however many replicas tick and whatever they hear of it."""
-    made = Counter(row.cron_id for row in case.evidence.rows.values() if row.cron_id is not None)
+    made = Counter(row.cron_id for row in case.rows.values() if row.cron_id is not None)
     disabled = {entry["cron"]: entry["until"] for entry in case.evidence.of("cron disabled")}
     for entry in case.evidence.of("cron created"):
         if until := disabled.get(entry["cron"]):
@@ -148,11 +171,18 @@ def begun_in_order(case: Case) -> Iterator[Finding]:
                 asked = max(asked, created["at"])
 
 
+def deleted_is_gone(case: Case) -> Iterator[Finding]:
+    """A run whose removal was acknowledged has neither row nor events."""
+    for entry in case.evidence.of("deleted"):
+        if entry["run"] in case.evidence.rows or entry["run"] in case.evidence.logs:
+            yield Finding(f"run {entry['run']} was deleted, and is there", entry["run"])
+
+
 def cancels_take_effect(case: Case) -> Iterator[Finding]:
     """A cancel that was acknowledged takes effect, or the run had ended."""
     for entry in case.evidence.of("cancelled"):
         run_id, told = entry["run"], entry["told"]
-        row = case.evidence.rows.get(run_id)
+        row = case.rows.get(run_id)
         if told in ("requested", "cancelled"):
             if row is not None and row.status != "cancelled":
                 yield Finding(f"run {run_id} was to be cancelled and ended in {row.status}", run_id)
@@ -169,16 +199,21 @@ def cancels_take_effect(case: Case) -> Iterator[Finding]:
 def rolled_back_is_gone(case: Case) -> Iterator[Finding]:
     """Nothing is left of a run that was rolled back: no row, no checkpoint, no write, no value."""
     for entry in case.evidence.of("cancelled"):
-        run_id, row = entry["run"], case.evidence.rows.get(entry["run"])
+        run_id, row = entry["run"], case.rows.get(entry["run"])
         asked_otherwise = not all(_cancels(case)[run_id]) or _made_way(case, run_id, "interrupt")
         if entry["rollback"] and entry["told"] == "cancelled" and row is not None and not asked_otherwise:
             yield Finding(f"run {run_id} was to be undone and is only cancelled", run_id)
     for run_id, what in case.evidence.remains.items():
+        if run_id in case.deleted:
+            continue
         yield Finding(f"of run {run_id}, which was rolled back, {what} are left", run_id)
+    # Whoever answers once more leaves some of the same.
+    kept = {text for run_id, created in case.created.items() if run_id in case.rows for text in created["leaves"]}
     for run_id, created in case.created.items():
         token, values = created["token"], case.evidence.values.get(created["thread"])
-        if run_id in case.evidence.rows or not isinstance(values, dict):
+        if run_id in case.rows or not isinstance(values, dict):
             continue
         told = [*values.get("inputs", ()), *values.get("done", ())]
-        if any(text in created["leaves"] or (token and text.partition("/")[0] == token) for text in told):
+        own = set(created["leaves"]) - kept
+        if any(text in own or (token and text.partition("/")[0] == token) for text in told):
             yield Finding(f"thread {created['thread']} still has what {run_id} wrote", run_id)

@@ -101,6 +101,15 @@ class Row:
     """Of runs without a thread."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A webhook that is owed, or was."""
+
+    delivery_id: str
+    run_id: str
+    state: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Evidence:
     """Everything. Each list is in the order in which it happened."""
@@ -122,6 +131,7 @@ class Evidence:
     """Number, transaction and thread of each change of a thread's values."""
     updates: set[tuple[int, str]] = field(default_factory=set)
     """Transaction and thread of each update of a thread's state."""
+    deliveries: list[Delivery] = field(default_factory=list)
     remains: dict[str, str] = field(default_factory=dict)
     """Runs without a row of which something is left, and what."""
     busy: list[str] = field(default_factory=list)
@@ -203,6 +213,8 @@ async def _read_rows(connection: Any, evidence: Evidence) -> None:
         fields = dict(row)
         run_id, output = fields.pop("run_id"), fields.pop("output")
         evidence.rows[run_id] = Row(**fields, output=json.loads(output) if output else None)
+    for row in await connection.fetch("SELECT delivery_id::text, run_id::text, state FROM webhook_deliveries"):
+        evidence.deliveries.append(Delivery(**dict(row)))
     for row in await connection.fetch("SELECT thread_id, values::text AS values FROM threads"):
         evidence.values[row["thread_id"]] = json.loads(row["values"]) if row["values"] else None
     for row in await connection.fetch(

@@ -56,18 +56,23 @@ class Running:
 class User:
     """One user in one story, on one thread (or none). Creations are made one after another, so their order is known."""
 
-    def __init__(self, calls: Calls, rng: random.Random, running: Running, thread_id: str) -> None:
+    def __init__(self, calls: Calls, rng: random.Random, running: Running, thread_id: str, hook: str = "") -> None:
+        """`hook` is where webhooks are received."""
         self.calls = calls
+        self._hook = hook
         self.rng = rng
         self.thread_id = thread_id
         self._running = running
         self._note = calls.history.note
 
-    async def create(self, plan: Plan, token: str = "", *, strategy: str = "enqueue") -> str:
+    async def create(self, plan: Plan, token: str = "", *, strategy: str = "enqueue", notifies: bool = False) -> str:
         """The id of a run that was acknowledged. Refused when the thread is busy and the strategy says so."""
         token = token or plans.new_token(self.rng)
         run_id = plans.new_id()
-        await self._create(plan.request(run_id, token, self.thread_id, strategy), plan, token, strategy)
+        request = plan.request(run_id, token, self.thread_id, strategy)
+        if notifies:
+            request.webhook.url = self._hook
+        await self._create(request, plan, token, strategy, notifies=notifies)
         return run_id
 
     async def answer(self, asked: str) -> str:
@@ -128,6 +133,30 @@ class User:
             told = "requested" if response.run.cancel_requested else status(response.run)
         self._note("cancelled", at=at, run=run_id, rollback=rollback, told=told)
 
+    async def cancel_together(self, run_ids: list[str], *, rollback: bool = False) -> None:
+        """Asks for the end of the thread's runs. Of those that have ended the answer says nothing."""
+        action = run_pb2.CANCEL_ACTION_ROLLBACK if rollback else run_pb2.CANCEL_ACTION_INTERRUPT
+        at = time.time_ns()
+        for run_id in run_ids:
+            self._note("cancelling", at=at, run=run_id, rollback=rollback)
+        request = runs_pb2.BatchCancelRunsRequest(thread_id=self.thread_id, action=action)
+        response = await self.calls.definitely("runs", "BatchCancelRuns", request)
+        for run in response.runs:
+            told = "requested" if run.cancel_requested else status(run)
+            self._note("cancelled", at=at, run=run.run_id, rollback=rollback, told=told)
+
+    async def delete(self, run_id: str) -> None:
+        """Removes a run that has ended."""
+        at = time.time_ns()
+        self._note("deleting", at=at, run=run_id)
+        try:
+            await self.calls.definitely("runs", "DeleteRun", runs_pb2.DeleteRunRequest(run_id=run_id))
+        except Refused as refused:
+            # A first try may have removed it.
+            if refused.reason != "RUN_NOT_FOUND":
+                raise
+        self._note("deleted", at=at, run=run_id)
+
     async def end(self, run_id: str, *, within: float = 150.0) -> str:
         """Waits for a run's end; the answer is its status, or "gone" after a rollback."""
         at = time.time_ns()
@@ -160,12 +189,18 @@ class Load:
     """Plays stories at a pace, until it is told to stop; then waits for those that are under way."""
 
     def __init__(
-        self, calls: Calls, rng: random.Random, running: Running, stories: dict[str, tuple[Story, float]]
+        self,
+        calls: Calls,
+        rng: random.Random,
+        running: Running,
+        stories: dict[str, tuple[Story, float]],
+        hook: str = "",
     ) -> None:
         self._calls = calls
         self._rng = rng
         self._running = running
         self._stories = stories
+        self._hook = hook
         self.stories_played = 0
         self.under_way: set[asyncio.Task[None]] = set()
         self.errors: list[str] = []
@@ -195,7 +230,7 @@ class Load:
 
     async def _play(self, name: str) -> None:
         rng = random.Random(self._rng.getrandbits(64))
-        user = User(self._calls, rng, self._running, plans.new_id())
+        user = User(self._calls, rng, self._running, plans.new_id(), self._hook)
         try:
             await self._stories[name][0](user)
             self.stories_played += 1

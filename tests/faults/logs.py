@@ -34,7 +34,7 @@ _UNREACHABLE = (
 class Record:
     """One record of a member's log, of one of its processes. `at` is in nanoseconds since the epoch.
 
-    `unreachable`: the process ended for the lack of what it stands on, which is only right before it is ready.
+    `unreachable`: for the lack of what it stands on, a process ended, or could not note that a webhook had come.
     """
 
     at: int
@@ -70,7 +70,8 @@ def _of_member(member: str, lines: list[str]) -> Iterator[Record]:
                     text=f"{record['message']} {_last_lines(record)}",
                     worker_id=record.get("worker_id", ""),
                     is_error=is_error,
-                    unreachable=action == "uncaught" and last.startswith(_UNREACHABLE),
+                    unreachable=action == "webhook_not_recorded"
+                    or (action == "uncaught" and last.startswith(_UNREACHABLE)),
                 )
         elif traceback and line and not line.startswith((" ", "+", "Traceback")):
             text = f"{line} {' '.join(traceback[-2:])}"

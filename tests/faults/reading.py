@@ -21,6 +21,11 @@ def place_of(event_id: str) -> tuple[int, int]:
     return int(claim), int(seq)
 
 
+def inside_of(event_id: str) -> str:
+    """The id in its run of an event of a thread's stream, whose own id names the run and its place in the thread."""
+    return event_id.split(":")[1]
+
+
 class Digest:
     """Of events in order."""
 

@@ -19,17 +19,18 @@ put to the test. It is made from the records in [`reliability/`](reliability) by
 each is what one command printed, on the machine and at the commit that it names.
 
 `./buildout.sh faults --minutes 5` starts two Resources, two Dispatches, two Streams and three workers on a Postgres
-and a Redis, every connection through a proxy. Users play twenty stories (runs short and long, with many steps, events
-or branches; pauses and answers, cancels and rollbacks at any moment, all strategies for busy threads, crons, batches,
-updates of the state, code that fails, blocks, refuses to stop or kills its process), fifty followers join, read fast
-or slowly, leave and resume elsewhere. Faults come at random from the seed, several at once, while others are still
-being recovered from. The leases are short (four seconds, five heartbeats), so that recoveries overlap faults; their
-proportions are those of the defaults.
+and a Redis, every connection through a proxy. Users play some twenty stories (runs short and long, with many steps,
+events or branches; pauses and answers, cancels and rollbacks at any moment, all strategies for busy threads, crons,
+batches, deletions, webhooks, listeners to whole threads, updates of the state, code that fails, blocks, refuses to
+stop or kills its process), fifty followers join, read fast or slowly, leave and resume elsewhere. Faults come at
+random from the seed, several at once, while others are still being recovered from. The leases are short (four seconds,
+five heartbeats), so that recoveries overlap faults; their proportions are those of the defaults.
 
 Judged afterwards, an invariant at a time (`tests/faults/checks_*.py`): what clients were told, every event that a
 follower read (compared with the log and with fresh readers), a journal that the graphs' nodes keep outside of the
-product, and what triggers saw Postgres change. A violation prints the seed, the command and all that is known of the
-run. Forged histories show that every check can fail.
+product, what processes logged of their lives, what a receiver of webhooks got, and what triggers saw Postgres change.
+A violation prints the seed, the command and all that is known of the run. Forged histories show that every check can
+fail.
 """
 
 _LEGEND = """

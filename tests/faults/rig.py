@@ -54,6 +54,8 @@ TIMES: dict[str, timedelta] = {
     "event_flush_interval": timedelta(seconds=0.1),
     "postgres_timeout": timedelta(seconds=5),
     "statement_timeout": timedelta(seconds=5),
+    "webhook_timeout": timedelta(seconds=3),
+    "webhook_retry_delay": timedelta(seconds=0.5),
 }
 
 
@@ -170,6 +172,7 @@ class Rig:
             "slots": 24,
             "run_timeout": timedelta(minutes=10),
             "log_level": "INFO",
+            "webhook_private_addresses": True,
             "reflection": False,
             f"{name.partition('-')[0]}_port": self._port(),
             **TIMES,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from runwire.api.stream.v1 import stream_pb2
 from runwire.api.type.v1.json_pb2 import Json
 from tests.faults import plans
 from tests.faults.calls import Calls, Refused, Unknown
+from tests.faults.listeners import Listener
 from tests.faults.load import Story, User
 from tests.faults.plans import Plan
 from tests.faults.rig import STRANGER
@@ -109,6 +111,59 @@ async def conversation(user: User) -> None:
         await _one(user, plans.short(user.rng))
 
 
+async def webhook(user: User) -> None:
+    """Somebody is to be told of a run's end, whatever it is."""
+    rng = user.rng
+    plan = rng.choice([plans.short, plans.many_steps, plans.failing, plans.gate])(rng)
+    run_id = await user.create(plan, notifies=True)
+    if rng.random() < 0.3:
+        await user.pause(0, 0.5)
+        await user.cancel(run_id, rollback=rng.random() < 0.5)
+    await user.end(run_id)
+
+
+async def listened(user: User) -> None:
+    """Somebody listens to a thread while its runs come, wait, are cancelled and end."""
+    rng = user.rng
+    listener = Listener(user.calls, user.thread_id)
+    await user.end(await user.create(plans.short(rng)))
+    listening = asyncio.create_task(listener.listen())
+    try:
+        async with asyncio.timeout(60):
+            await listener.listening()
+        run_ids = []
+        for _ in range(rng.randint(2, 4)):
+            run_ids.append(await user.create(rng.choice([plans.short, plans.many_steps, plans.failing])(rng)))
+            await user.pause(0, 1.0)
+        if rng.random() < 0.4:
+            await user.cancel(rng.choice(run_ids))
+        for run_id in run_ids:
+            await user.end(run_id)
+        await listener.finished(run_ids, within=60)
+    finally:
+        listening.cancel()
+        await asyncio.wait([listening])
+
+
+async def cancelled_together(user: User) -> None:
+    """The runs of a thread are cancelled in one call, perhaps undone as well."""
+    rng = user.rng
+    run_ids = [await user.create(rng.choice([plans.short, plans.long])(rng)) for _ in range(rng.randint(2, 4))]
+    await user.pause(0, 1.5)
+    await user.cancel_together(run_ids, rollback=rng.random() < 0.4)
+    for run_id in run_ids:
+        await user.end(run_id)
+    await _one(user, plans.short(rng))
+
+
+async def deleted(user: User) -> None:
+    """A run is deleted when it has ended; its thread goes on with what it left."""
+    run_id = await user.create(plans.short(user.rng))
+    if await user.end(run_id) == "success":
+        await user.delete(run_id)
+    await _one(user, plans.short(user.rng))
+
+
 async def queue(user: User) -> None:
     """Runs that wait for one another; some are cancelled while they wait."""
     rng = user.rng
@@ -141,7 +196,15 @@ async def approval(user: User) -> None:
     if await user.end(await user.create(plans.gate(user.rng), token)) != "interrupted":
         return
     await user.pause(0, 0.3)
-    await user.end(await user.answer(token))
+    run_id = await user.answer(token)
+    if user.rng.random() < 0.4:
+        # Undone, it leaves the question as it was, and another answer may be given.
+        await user.pause(0, 0.1)
+        await user.cancel(run_id, rollback=True)
+        if await user.end(run_id) != "gone":
+            return
+        run_id = await user.answer(token)
+    await user.end(run_id)
 
 
 async def state(user: User) -> None:
@@ -288,6 +351,10 @@ ALL: Mapping[str, tuple[Story, float]] = {
     "cancelled": (cancelled, 9),
     "conversation": (conversation, 6),
     "queue": (queue, 5),
+    "webhook": (webhook, 5),
+    "listened": (listened, 5),
+    "cancelled_together": (cancelled_together, 4),
+    "deleted": (deleted, 3),
     "busy_thread": (busy_thread, 8),
     "approval": (approval, 6),
     "state": (state, 4),

@@ -24,7 +24,19 @@ _KINDS = (
     "lose answer",
     "hold",
 )
-_STORIES = ("short", "many_steps", "chatty", "parallel", "failing", "cancelled", "queue", "busy_thread", "approval")
+_STORIES = (
+    "short",
+    "many_steps",
+    "chatty",
+    "parallel",
+    "failing",
+    "cancelled",
+    "queue",
+    "busy_thread",
+    "approval",
+    "webhook",
+    "listened",
+)
 
 
 @pytest.mark.timeout(240)

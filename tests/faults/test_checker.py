@@ -18,7 +18,7 @@ from tests.faults import (
 )
 from tests.faults.case import SECOND, Case
 from tests.faults.checker import CHECKS, Check, check
-from tests.faults.evidence import Change, Evidence, Life, Logged, Row, RunLog, Saved, Written
+from tests.faults.evidence import Change, Delivery, Evidence, Life, Logged, Row, RunLog, Saved, Written
 from tests.faults.journal import Line
 from tests.faults.logs import Record
 
@@ -388,7 +388,7 @@ def a_process_does_not_end_when_told_to(evidence: Evidence) -> None:
     evidence.history.append(entry("undrained", name="worker-1", seconds=30, words=["waiting"]))
 
 
-@forges(checks_processes.errors_are_of_starts)
+@forges(checks_processes.errors_have_causes)
 def an_error_is_logged(evidence: Evidence) -> None:
     evidence.records.append(record(5, "turn_failed", is_error=True))
 
@@ -505,7 +505,7 @@ def an_executor_ends_by_itself(evidence: Evidence) -> None:
     evidence.records.append(record(5, "executor_gone"))
 
 
-@forges(checks_processes.errors_are_of_starts)
+@forges(checks_processes.errors_have_causes)
 def a_process_that_served_ends_for_the_lack_of_redis(evidence: Evidence) -> None:
     evidence.records.append(record(5, "uncaught", is_error=True, unreachable=True))
 
@@ -545,6 +545,67 @@ def a_stream_ends_long_after_its_run(evidence: Evidence) -> None:
 @forges(checks_events.streams_end_in_time)
 def a_reader_of_an_old_run_waits(evidence: Evidence) -> None:
     evidence.history.append(reading([1, 1, 4, "d"], replay=True, at=100 * SECOND, until=140 * SECOND))
+
+
+def notifying(evidence: Evidence) -> None:
+    """Somebody is to be told of the run's end, and was."""
+    evidence.history[:2] = creation(notifies=True)
+    evidence.deliveries.append(Delivery(delivery_id="delivery-1", run_id=RUN, state="delivered"))
+    evidence.history.append(entry("notified", delivery="delivery-1", status="success"))
+
+
+@forges(checks_runs.webhooks_are_delivered)
+def no_webhook_is_owed(evidence: Evidence) -> None:
+    notifying(evidence)
+    evidence.deliveries.clear()
+    evidence.history.pop()
+
+
+@forges(checks_runs.webhooks_are_delivered)
+def two_webhooks_are_owed(evidence: Evidence) -> None:
+    notifying(evidence)
+    evidence.deliveries.append(Delivery(delivery_id="delivery-2", run_id=RUN, state="delivered"))
+
+
+@forges(checks_runs.webhooks_are_delivered)
+def a_webhook_is_said_to_have_come(evidence: Evidence) -> None:
+    notifying(evidence)
+    evidence.history.pop()
+
+
+@forges(checks_runs.webhooks_are_delivered)
+def a_webhook_comes_again_by_another_name(evidence: Evidence) -> None:
+    notifying(evidence)
+    evidence.history.append(entry("notified", delivery="delivery-2", status="success"))
+
+
+@forges(checks_runs.webhooks_are_delivered)
+def a_webhook_tells_another_end(evidence: Evidence) -> None:
+    notifying(evidence)
+    evidence.history.append(entry("notified", delivery="delivery-1", status="error"))
+
+
+@forges(checks_runs.deleted_is_gone)
+def a_deleted_run_is_there(evidence: Evidence) -> None:
+    evidence.history += [entry("deleting"), entry("deleted")]
+
+
+@forges(checks_runs.rolled_back_is_gone)
+def a_rolled_back_answer_is_there(evidence: Evidence) -> None:
+    evidence.history += creation("run-2", token="", leaves=["campaign-input-2/ask", f"{TOKEN}/answered"])
+    evidence.values[THREAD]["done"].append("campaign-input-2/ask")
+
+
+@forges(checks_events.one_run_after_another)
+def the_events_of_two_runs_are_mixed(evidence: Evidence) -> None:
+    evidence.changes.append(change(10, "pending", "running", "run-2"))
+    evidence.history.append(entry("listened", thread=THREAD, runs=[RUN, "run-2", RUN]))
+
+
+@forges(checks_events.one_run_after_another)
+def a_later_run_is_told_of_before(evidence: Evidence) -> None:
+    evidence.changes.append(change(10, "pending", "running", "run-2"))
+    evidence.history.append(entry("listened", thread=THREAD, runs=["run-2", RUN]))
 
 
 @forges(checks_runs.cancels_take_effect)
@@ -601,6 +662,23 @@ def test_a_forged_violation_is_found(check_of_it: Check, forgery: Forgery) -> No
     evidence = sound()
     forgery(evidence)
     assert list(check_of_it(Case(evidence)))
+
+
+def test_a_webhook_that_comes_twice_by_one_name_passes() -> None:
+    evidence = sound()
+    notifying(evidence)
+    evidence.history.append(entry("notified", delivery="delivery-1", status="success"))
+    assert check(evidence) == []
+
+
+def test_a_run_that_was_deleted_passes() -> None:
+    evidence = sound()
+    evidence.history += [entry("deleting"), entry("deleted")]
+    evidence.changes.append(change(10, "success", None))
+    evidence.rows.clear()
+    evidence.logs.clear()
+    evidence.remains[RUN] = "checkpoints"
+    assert check(evidence) == []
 
 
 def test_every_check_can_fail() -> None:
