@@ -54,6 +54,7 @@ WITHOUT: Mapping[str, str] = {
     "worker.thread_state.release_stray_state_requests": _HELD,
     "dispatch.workers.list": "how many runs a worker holds, whosever they are",
     "dispatch.clockwork.give_back_questions": _ALL,
+    "dispatch.clockwork.due_graphs": _ALL,
     "dispatch.webhooks.forget": _ALL,
 }
 

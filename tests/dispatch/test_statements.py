@@ -71,12 +71,12 @@ async def _indexes(pool: Pool, statement: str, *values: object) -> set[str]:
 
 async def test_late_runs_are_found_by_the_index_of_ready_ones(long_history: Pool) -> None:
     late = STATEMENTS["clockwork.late_graphs"].replace("$1::interval", "interval '0'")
-    assert await _indexes(long_history, late) == {"runs_ready"}
+    assert await _indexes(long_history, late) == {"runs_due"}
 
 
 async def test_runs_that_have_just_become_due_are_found_by_the_index_of_ready_ones(long_history: Pool) -> None:
     due = STATEMENTS["clockwork.due_graphs"].replace("$1::interval", "interval '1 second'").replace("$2", "10000")
-    assert await _indexes(long_history, due) == {"runs_ready"}
+    assert await _indexes(long_history, due) == {"runs_due"}
 
 
 async def test_a_threads_active_runs_are_found_by_the_index_of_its_queue(long_history: Pool) -> None:

@@ -35,19 +35,19 @@ RETURNING graph_id
 -- name: late_graphs
 -- Graphs with runs that could have been claimed a while ago.
 -- $1 how long ago
-SELECT DISTINCT graph_id FROM ready_lanes WHERE due_at <= now() - $1::interval
+SELECT graph_id FROM ready_graphs WHERE due_at <= now() - $1::interval
 
 -- name: due_graphs
 -- Graphs with runs whose delay has just passed.
--- $1 how long ago at most, $2 how many runs of a lane are looked at
-SELECT DISTINCT l.graph_id
-FROM ready_lanes l
-WHERE l.due_at <= now() AND EXISTS (
+-- $1 how long ago at most, $2 how many runs of a graph are looked at
+SELECT g.graph_id
+FROM ready_graphs g
+WHERE g.due_at <= now() AND EXISTS (
     SELECT FROM (
         SELECT r.created_at, r.due_at FROM runs r
-        WHERE r.ready AND r.status = 'pending' AND r.graph_id = l.graph_id AND r.tenant = l.tenant
+        WHERE r.ready AND r.status = 'pending' AND r.graph_id = g.graph_id
         AND r.due_at <= now() AND r.due_at > now() - $1::interval
-        ORDER BY r.due_at, r.position
+        ORDER BY r.due_at
         LIMIT $2
     ) AS just_due
     WHERE just_due.due_at > just_due.created_at

@@ -1,7 +1,8 @@
 -- name: claim_runs
 -- Takes ready runs: of each tenant those that are due the longest, and between tenants in turn; see share_slots. Only heads of
--- queues are ready, so a thread's other runs are never looked at. The cost follows from the numbers of lanes and of slots, not
--- from what waits in the lanes. How many to take of each is settled before any is locked; locked ones are passed over.
+-- queues are ready, so a thread's other runs are never looked at. The cost follows from the numbers of slots and of lanes where
+-- something is due, not from what waits in the lanes; see due_lanes. How many to take of each is settled before any is locked;
+-- locked ones are passed over.
 -- The worker's row is locked against its removal: a worker that was declared dead can't claim.
 -- The `attempts` that come back are counted on beyond the limit: a run that would begin one too many is to be ended.
 -- There is one row at least; in a row without a run_id there is no run. `more`: others took some of what was meant for this
@@ -11,8 +12,8 @@
 WITH owner AS MATERIALIZED (
     SELECT worker_id FROM workers WHERE worker_id = $1 AND NOT draining FOR KEY SHARE
 ), lanes AS MATERIALIZED (
-    SELECT array_agg(l.graph_id) AS graph_ids, array_agg(l.tenant) AS tenants, count(*) AS count FROM ready_lanes l
-    WHERE l.graph_id = ANY ($3::text[]) AND l.due_at <= now() AND EXISTS (SELECT FROM owner)
+    SELECT array_agg(l.graph_id) AS graph_ids, array_agg(l.tenant) AS tenants, count(*) AS count FROM due_lanes($3) l
+    WHERE EXISTS (SELECT FROM owner)
 ), share AS MATERIALIZED (
     SELECT l.graph_ids[1] AS graph_id, l.tenants[1] AS tenant, $4::bigint AS runs, 0 AS meant
     FROM lanes l WHERE l.count = 1

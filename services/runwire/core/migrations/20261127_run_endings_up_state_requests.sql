@@ -37,7 +37,7 @@ WHERE kind = 'update' AND status = 'running';
 CREATE INDEX state_requests_updates ON state_requests (tenant, thread_id, created_at, request_id)
 WHERE kind = 'update' AND status <> 'done';
 
--- Requests that wait lie in lanes as runs do (`ready_lanes`); of a lane one is taken at a time.
+-- Requests that wait lie in lanes as runs do; of a lane one is taken at a time.
 CREATE VIEW state_lanes AS
 WITH RECURSIVE lane AS (
     (

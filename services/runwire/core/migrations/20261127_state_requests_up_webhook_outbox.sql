@@ -32,7 +32,7 @@ CREATE INDEX webhook_deliveries_by_creation ON webhook_deliveries (tenant, creat
 CREATE INDEX webhook_deliveries_of_run ON webhook_deliveries (run_id, created_at, delivery_id);
 CREATE INDEX webhook_deliveries_of_thread ON webhook_deliveries (tenant, thread_id) WHERE thread_id IS NOT NULL;
 
--- The tenants that are owed deliveries, and when the first of each is due: as `ready_lanes`, they take turns.
+-- The tenants that are owed deliveries, and when the first of each is due: they take turns, as those with runs do.
 CREATE VIEW webhook_lanes AS
 WITH RECURSIVE lane AS (
     (
