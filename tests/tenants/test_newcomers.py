@@ -15,6 +15,7 @@ from runwire.api.resource.v1.assistants_pb2 import (
     UpdateAssistantRequest,
 )
 from runwire.core import newcomers
+from runwire.core.identity import Identity, identify
 from runwire.core.ids import default_assistant_id
 from runwire.core.postgres import Pool
 from tests.harness.platform import output
@@ -90,10 +91,10 @@ async def test_a_tenants_name_has_no_slash(pool: Pool) -> None:
 
 async def test_only_so_many_tenants_are_remembered(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(newcomers, "_REMEMBERED", 3)
-    monkeypatch.setattr(newcomers, "tenant_of", lambda context: context)
     made = newcomers.Newcomers(pool)
     for number in range(10):
-        async with made._welcome(None, cast(Any, f"user-{number}")):
+        identify(Identity(f"user-{number}", "test", frozenset()))
+        async with made._welcome(None, cast(Any, None)):
             pass
     assert len(made._known) <= 3
     assert await pool.fetchval("SELECT count(*) FROM tenants") == 11

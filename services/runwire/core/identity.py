@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
-
-import grpc
 
 from runwire.core.errors import PermissionDenied
 from runwire.core.ids import DEFAULT_TENANT
@@ -37,18 +34,17 @@ def identify(identity: Identity) -> None:
     _caller.set(identity)
 
 
-def identity_of(context: grpc.aio.ServicerContext[Any, Any] | None) -> Identity:
-    """The caller, also for interceptors that have no context yet. LookupError where nobody has asked who it is."""
-    del context
+def caller() -> Identity:
+    """Who makes the call that this task serves. LookupError where nobody has asked who it is."""
     return _caller.get()
 
 
-def tenant_of(context: grpc.aio.ServicerContext[Any, Any] | None) -> str:
+def callers_tenant() -> str:
     """The caller's tenant. Without authentication every caller is of the default tenant."""
-    return identity_of(context).tenant
+    return caller().tenant
 
 
-def require(context: grpc.aio.ServicerContext[Any, Any] | None, scope: str) -> None:
+def require(scope: str) -> None:
     """For what a request asks beyond its method's scope. Raises PermissionDenied."""
-    if not identity_of(context).allows(scope):
+    if not caller().allows(scope):
         raise PermissionDenied(scope=scope)

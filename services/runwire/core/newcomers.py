@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from runwire.core.identity import tenant_of
+from runwire.core.identity import callers_tenant
 from runwire.core.ids import DEFAULT_TENANT
 from runwire.core.interceptors import Context, guarded, is_ours
 from runwire.core.postgres import Pool
@@ -39,7 +39,7 @@ class Newcomers(grpc.aio.ServerInterceptor):
     @asynccontextmanager
     async def _welcome(self, request: object, context: Context) -> AsyncIterator[None]:
         del request
-        tenant = tenant_of(context)
+        tenant = callers_tenant()
         if tenant not in self._known:
             await self._pool.execute(_SQL["welcome"], tenant)
             if len(self._known) >= _REMEMBERED:

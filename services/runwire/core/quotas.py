@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 
 from runwire.core.errors import QuotaExceeded
-from runwire.core.identity import tenant_of
+from runwire.core.identity import callers_tenant
 from runwire.core.interceptors import Context, abort, guarded, is_ours
 from runwire.core.limits import TenantLimits
 
@@ -73,7 +73,7 @@ class Quotas(grpc.aio.ServerInterceptor):
     @asynccontextmanager
     async def _counted(self, stays_open: bool, request: bytes, context: Context) -> AsyncIterator[None]:
         try:
-            with self._admitted(tenant_of(context), len(request), stays_open=stays_open):
+            with self._admitted(callers_tenant(), len(request), stays_open=stays_open):
                 yield
         except QuotaExceeded as refusal:
             await abort(context, refusal)

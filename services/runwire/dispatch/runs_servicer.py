@@ -25,7 +25,7 @@ from runwire.api.dispatch.v1.runs_pb2 import (
     ListRunsResponse,
 )
 from runwire.api.type.v1 import sorting_pb2
-from runwire.core.identity import tenant_of
+from runwire.core.identity import callers_tenant
 from runwire.core.paging import binding
 from runwire.core.run_message import run_message
 from runwire.dispatch import run_requests, runs_checks
@@ -47,17 +47,17 @@ class RunsServicer(WebhooksServicer):
     async def CreateRun(self, request: CreateRunRequest, context: Context) -> CreateRunResponse:
         """Stores a run."""
         order = run_requests.check(request, private_webhooks=self._private_webhooks)
-        row = await self._runs.create(tenant_of(context), order)
+        row = await self._runs.create(callers_tenant(), order)
         return CreateRunResponse(run=run_message(row))
 
     async def BatchCreateRuns(self, request: BatchCreateRunsRequest, context: Context) -> BatchCreateRunsResponse:
         """Stores all of the runs or none."""
         orders = runs_checks.check_batch_create(request, private_webhooks=self._private_webhooks)
-        return BatchCreateRunsResponse(runs=await self._runs.create_all(tenant_of(context), orders))
+        return BatchCreateRunsResponse(runs=await self._runs.create_all(callers_tenant(), orders))
 
     async def GetRun(self, request: GetRunRequest, context: Context) -> GetRunResponse:
         """One run."""
-        row = await self._runs.get(tenant_of(context), runs_checks.check_id(request.run_id))
+        row = await self._runs.get(callers_tenant(), runs_checks.check_id(request.run_id))
         return GetRunResponse(run=run_message(row))
 
     async def ListRuns(self, request: ListRunsRequest, context: Context) -> ListRunsResponse:
@@ -65,7 +65,7 @@ class RunsServicer(WebhooksServicer):
         size, place = runs_checks.check_list(request)
         ascending = request.order == sorting_pb2.SORT_ORDER_ASCENDING
         page = await self._runs.page(
-            tenant_of(context),
+            callers_tenant(),
             request.filter,
             place,
             ascending=ascending,
@@ -77,19 +77,19 @@ class RunsServicer(WebhooksServicer):
     async def CountRuns(self, request: CountRunsRequest, context: Context) -> CountRunsResponse:
         """How many runs."""
         where = runs_checks.check_count(request)
-        return CountRunsResponse(count=await self._runs.count(tenant_of(context), where))
+        return CountRunsResponse(count=await self._runs.count(callers_tenant(), where))
 
     async def CancelRun(self, request: CancelRunRequest, context: Context) -> CancelRunResponse:
         """Asks for a run's end."""
         run_id, action = runs_checks.check_cancel(request)
-        return CancelRunResponse(run=run_message(await self._runs.cancel(tenant_of(context), run_id, action)))
+        return CancelRunResponse(run=run_message(await self._runs.cancel(callers_tenant(), run_id, action)))
 
     async def BatchCancelRuns(self, request: BatchCancelRunsRequest, context: Context) -> BatchCancelRunsResponse:
         """Asks for the end of many runs."""
-        rows = await self._runs.cancel_all(tenant_of(context), runs_checks.check_batch_cancel(request))
+        rows = await self._runs.cancel_all(callers_tenant(), runs_checks.check_batch_cancel(request))
         return BatchCancelRunsResponse(runs=map(run_message, rows))
 
     async def DeleteRun(self, request: DeleteRunRequest, context: Context) -> DeleteRunResponse:
         """Removes a run that has ended."""
-        await self._runs.delete(tenant_of(context), runs_checks.check_id(request.run_id))
+        await self._runs.delete(callers_tenant(), runs_checks.check_id(request.run_id))
         return DeleteRunResponse()

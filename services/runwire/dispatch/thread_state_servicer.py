@@ -15,7 +15,7 @@ from runwire.api.dispatch.v1.thread_state_pb2 import (
     UpdateThreadStateResponse,
 )
 from runwire.api.dispatch.v1.thread_state_pb2_grpc import ThreadStateServiceServicer
-from runwire.core.identity import tenant_of
+from runwire.core.identity import callers_tenant
 from runwire.dispatch.thread_state import ThreadStates
 from runwire.dispatch.thread_state_requests import check_get, check_update, page_of_history, with_token
 
@@ -51,4 +51,4 @@ class ThreadStateServicer(ThreadStateServiceServicer):
     async def _ask(self, kind: str, request: Any, context: Context) -> bytes:
         # Without a deadline there is no remaining time.
         limit = min(context.time_remaining() or _MAX_SECONDS, _MAX_SECONDS)
-        return await self._states.ask(tenant_of(context), request.thread_id, kind, request.SerializeToString(), limit)
+        return await self._states.ask(callers_tenant(), request.thread_id, kind, request.SerializeToString(), limit)

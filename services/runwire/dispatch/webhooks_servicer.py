@@ -19,7 +19,7 @@ from runwire.api.dispatch.v1.runs_pb2 import (
 from runwire.api.dispatch.v1.runs_pb2_grpc import RunsServiceServicer
 from runwire.core import paging
 from runwire.core.checks import Checks
-from runwire.core.identity import tenant_of
+from runwire.core.identity import callers_tenant
 from runwire.dispatch.runs_checks import moment_and_id
 from runwire.dispatch.webhooks import Deliveries
 
@@ -42,7 +42,7 @@ class WebhooksServicer(RunsServiceServicer):
         """A page of deliveries, the newest first."""
         run_id, size, place = _check(request)
         state = _WORDS.get(request.state)
-        rows = await self._deliveries.list_page(tenant_of(context), run_id, state, place, size + 1)
+        rows = await self._deliveries.list_page(callers_tenant(), run_id, state, place, size + 1)
         return ListWebhookDeliveriesResponse(
             deliveries=map(_message, rows[:size]), next_page_token=_next_page(request, rows, size)
         )

@@ -32,7 +32,7 @@ from runwire.api.resource.v1.assistants_pb2 import (
     UpdateAssistantRequest,
     UpdateAssistantResponse,
 )
-from runwire.core.identity import require, tenant_of
+from runwire.core.identity import callers_tenant, require
 from runwire.core.scopes import THREADS_WRITE
 from runwire.resource import assistant_requests
 from runwire.resource.assistant_versions import AssistantVersions
@@ -55,37 +55,37 @@ class AssistantsServicer(assistants_pb2_grpc.AssistantsServiceServicer):
         """Creates an assistant; idempotent by its id."""
         new = assistant_requests.new_assistant(request)
         keep = request.if_exists == IfExists.IF_EXISTS_KEEP
-        assistant = await self._assistants.create(tenant_of(context), new, digest(request), keep=keep)
+        assistant = await self._assistants.create(callers_tenant(), new, digest(request), keep=keep)
         return CreateAssistantResponse(assistant=assistant)
 
     async def GetAssistant(self, request: GetAssistantRequest, context: Context) -> GetAssistantResponse:
         """An assistant in its latest version."""
         assistant_requests.check_id(request.assistant_id)
-        assistant = await self._assistants.get(tenant_of(context), request.assistant_id)
+        assistant = await self._assistants.get(callers_tenant(), request.assistant_id)
         return GetAssistantResponse(assistant=assistant)
 
     async def ListAssistants(self, request: ListAssistantsRequest, context: Context) -> ListAssistantsResponse:
         """A page of assistants in their latest versions."""
-        page = await self._assistants.page(tenant_of(context), *assistant_requests.listed(request))
+        page = await self._assistants.page(callers_tenant(), *assistant_requests.listed(request))
         return ListAssistantsResponse(assistants=page.messages, next_page_token=page.next_page_token)
 
     async def CountAssistants(self, request: CountAssistantsRequest, context: Context) -> CountAssistantsResponse:
         """How many assistants a list would have."""
         wanted = assistant_requests.wanted(request.filter)
-        return CountAssistantsResponse(count=await self._assistants.count(tenant_of(context), wanted))
+        return CountAssistantsResponse(count=await self._assistants.count(callers_tenant(), wanted))
 
     async def UpdateAssistant(self, request: UpdateAssistantRequest, context: Context) -> UpdateAssistantResponse:
         """Adds a version and makes it the latest."""
         changes = assistant_requests.changes(request)
-        assistant = await self._versions.add(tenant_of(context), request.assistant_id, changes)
+        assistant = await self._versions.add(callers_tenant(), request.assistant_id, changes)
         return UpdateAssistantResponse(assistant=assistant)
 
     async def DeleteAssistant(self, request: DeleteAssistantRequest, context: Context) -> DeleteAssistantResponse:
         """Deletes an assistant and cancels its active runs."""
         assistant_requests.check_id(request.assistant_id)
         if request.delete_threads:
-            require(context, THREADS_WRITE)
-        await self._assistants.delete(tenant_of(context), request.assistant_id, with_threads=request.delete_threads)
+            require(THREADS_WRITE)
+        await self._assistants.delete(callers_tenant(), request.assistant_id, with_threads=request.delete_threads)
         return DeleteAssistantResponse()
 
     async def ListAssistantVersions(
@@ -94,7 +94,7 @@ class AssistantsServicer(assistants_pb2_grpc.AssistantsServiceServicer):
         """A page of an assistant's versions, the newest first."""
         page_request = assistant_requests.version_page(request)
         contains = request.metadata_contains.text if request.HasField("metadata_contains") else None
-        page = await self._versions.page(tenant_of(context), request.assistant_id, contains, page_request)
+        page = await self._versions.page(callers_tenant(), request.assistant_id, contains, page_request)
         return ListAssistantVersionsResponse(versions=page.messages, next_page_token=page.next_page_token)
 
     async def SetLatestAssistantVersion(
@@ -102,13 +102,13 @@ class AssistantsServicer(assistants_pb2_grpc.AssistantsServiceServicer):
     ) -> SetLatestAssistantVersionResponse:
         """Makes any version the latest, whole."""
         assistant_requests.check_version(request)
-        assistant = await self._versions.set_latest(tenant_of(context), request.assistant_id, request.version)
+        assistant = await self._versions.set_latest(callers_tenant(), request.assistant_id, request.version)
         return SetLatestAssistantVersionResponse(assistant=assistant)
 
     async def GetAssistantGraph(self, request: GetAssistantGraphRequest, context: Context) -> GetAssistantGraphResponse:
         """The drawing of the assistant's graph."""
         assistant_requests.check_drawing(request)
-        drawing = await self._graphs.drawing(tenant_of(context), request.assistant_id, request.xray_depth)
+        drawing = await self._graphs.drawing(callers_tenant(), request.assistant_id, request.xray_depth)
         return GetAssistantGraphResponse(nodes=drawing.nodes, edges=drawing.edges)
 
     async def GetAssistantSchemas(
@@ -116,7 +116,7 @@ class AssistantsServicer(assistants_pb2_grpc.AssistantsServiceServicer):
     ) -> GetAssistantSchemasResponse:
         """The JSON schemas of the assistant's graph."""
         assistant_requests.check_id(request.assistant_id)
-        graph_id, schemas = await self._graphs.schemas(tenant_of(context), request.assistant_id)
+        graph_id, schemas = await self._graphs.schemas(callers_tenant(), request.assistant_id)
         return GetAssistantSchemasResponse(graph_id=graph_id, schemas=schemas)
 
     async def ListAssistantSubgraphs(
@@ -125,6 +125,6 @@ class AssistantsServicer(assistants_pb2_grpc.AssistantsServiceServicer):
         """A page of the subgraphs of the assistant's graph."""
         page_request = assistant_requests.subgraph_page(request)
         page = await self._graphs.subgraphs(
-            tenant_of(context), request.assistant_id, request.namespace, page_request, recurse=request.recurse
+            callers_tenant(), request.assistant_id, request.namespace, page_request, recurse=request.recurse
         )
         return ListAssistantSubgraphsResponse(subgraphs=page.messages, next_page_token=page.next_page_token)

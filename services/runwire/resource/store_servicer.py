@@ -19,7 +19,7 @@ from runwire.api.resource.v1.store_pb2 import (
     SearchItemsRequest,
     SearchItemsResponse,
 )
-from runwire.core.identity import tenant_of
+from runwire.core.identity import callers_tenant
 from runwire.resource import store_requests
 from runwire.resource.store import Items
 
@@ -36,33 +36,33 @@ class StoreServicer(store_pb2_grpc.StoreServiceServicer):
         """Writes an item, whole."""
         store_requests.check_put(request)
         item = await self._items.put(
-            tenant_of(context), request.namespace, request.key, request.value.text, store_requests.ttl(request)
+            callers_tenant(), request.namespace, request.key, request.value.text, store_requests.ttl(request)
         )
         return PutItemResponse(item=item)
 
     async def GetItem(self, request: GetItemRequest, context: Context) -> GetItemResponse:
         """An item."""
         store_requests.check_item(request)
-        item = await self._items.get(tenant_of(context), request.namespace, request.key, refresh=_refresh(request))
+        item = await self._items.get(callers_tenant(), request.namespace, request.key, refresh=_refresh(request))
         return GetItemResponse(item=item)
 
     async def DeleteItem(self, request: DeleteItemRequest, context: Context) -> DeleteItemResponse:
         """Deletes an item, if it is there."""
         store_requests.check_item(request)
-        await self._items.delete(tenant_of(context), request.namespace, request.key)
+        await self._items.delete(callers_tenant(), request.namespace, request.key)
         return DeleteItemResponse()
 
     async def SearchItems(self, request: SearchItemsRequest, context: Context) -> SearchItemsResponse:
         """A page of items, the latest change first."""
         wanted, page_request = store_requests.search(request)
         page = await self._items.search(
-            tenant_of(context), request.namespace_prefix, wanted, page_request, refresh=_refresh(request)
+            callers_tenant(), request.namespace_prefix, wanted, page_request, refresh=_refresh(request)
         )
         return SearchItemsResponse(items=page.messages, next_page_token=page.next_page_token)
 
     async def ListNamespaces(self, request: ListNamespacesRequest, context: Context) -> ListNamespacesResponse:
         """A page of the namespaces that hold items."""
-        page = await self._items.namespaces(tenant_of(context), *store_requests.namespaces(request))
+        page = await self._items.namespaces(callers_tenant(), *store_requests.namespaces(request))
         return ListNamespacesResponse(namespaces=page.messages, next_page_token=page.next_page_token)
 
 

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 
 from runwire.api.stream.v1 import stream_pb2
 from runwire.core.errors import StreamExpired
-from runwire.core.identity import require, tenant_of
+from runwire.core.identity import callers_tenant, require
 from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool
 from runwire.core.scopes import RUNS_WRITE
@@ -53,9 +53,9 @@ class StreamServicer:
     async def StreamRun(self, request: stream_pb2.StreamRunRequest, context: Context) -> AsyncIterator[bytes]:
         """The events of one run, as bytes of StreamRunResponse."""
         follow = check_stream_run(request)
-        tenant = tenant_of(context)
+        tenant = callers_tenant()
         if follow.cancel_on_disconnect:
-            require(context, RUNS_WRITE)
+            require(RUNS_WRITE)
         until = time.monotonic() + self._lifetime
         with self._may_be_cut_off(tenant, follow, context):
             queue = LiveQueue(self._buffer_bytes)
@@ -72,7 +72,7 @@ class StreamServicer:
     ) -> AsyncIterator[stream_pb2.StreamThreadResponse]:
         """The events of all runs of a thread."""
         follow = check_stream_thread(request)
-        tenant = tenant_of(context)
+        tenant = callers_tenant()
         until = time.monotonic() + self._lifetime
         woken = asyncio.Event()
         async with self._fanout.join_thread(tenant, follow.thread_id, Wake(woken)) as channel:
@@ -94,7 +94,7 @@ class StreamServicer:
     async def WaitRun(self, request: stream_pb2.WaitRunRequest, context: Context) -> stream_pb2.WaitRunResponse:
         """The run at its end, or at the time-out."""
         wait = check_wait_run(request)
-        return await self._waiting.wait(tenant_of(context), wait.run_id, min(wait.timeout, self._lifetime))
+        return await self._waiting.wait(callers_tenant(), wait.run_id, min(wait.timeout, self._lifetime))
 
     def _plan(self, selection: Selection, heartbeat: float, after: Position = START) -> Plan:
         return Plan(after=after, selection=selection, heartbeat=heartbeat, flush=self._flush, poll=self._poll)
