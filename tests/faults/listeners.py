@@ -25,7 +25,7 @@ class Listener:
         self._thread_id = thread_id
         self._last_id = ""
         self._readings: dict[str, Reading] = {}
-        self._begun = 0
+        self._begun = self._turn = 0
         self._ends: list[str] = []
         self._broken: list[tuple[int, int]] = []
         self._order: list[str] = []
@@ -110,8 +110,10 @@ class Listener:
             left=False,
             ends=self._ends or ["listening"],
             broken=self._broken,
-            last=self._begun,
+            # A run's turn comes when the one that began before it has ended.
+            last=max(self._begun, self._turn),
             slow=False,
             replay=False,
             **reading.entry(),
         )
+        self._turn = time.time_ns()
