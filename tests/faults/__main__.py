@@ -74,8 +74,8 @@ def _arguments() -> argparse.Namespace:
 
 def _tell(outcome: Outcome) -> None:
     evidence = outcome.evidence
-    print(f"figures: {outcome.figures}")
-    print(f"runs: {len(list(evidence.of('created')))}, faults: {sum(outcome.faults.values())} {outcome.faults}")
+    print(f"figures: {dict(outcome.figures)}, answers: {dict(outcome.answers)}")
+    print(f"runs: {len(list(evidence.of('created')))}, faults: {outcome.faults.total()} {dict(outcome.faults)}")
     print(f"processes: {evidence.figures}")
     for mistake in outcome.mistakes:
         print(f"mistake: {mistake}")

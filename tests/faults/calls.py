@@ -18,8 +18,6 @@ from grpc_status import rpc_status
 from runwire.api.dispatch.v1.crons_pb2_grpc import CronsServiceStub
 from runwire.api.dispatch.v1.runs_pb2_grpc import RunsServiceStub
 from runwire.api.dispatch.v1.thread_state_pb2_grpc import ThreadStateServiceStub
-from runwire.api.dispatch.v1.workers_pb2_grpc import WorkersServiceStub
-from runwire.api.resource.v1.store_pb2_grpc import StoreServiceStub
 from runwire.api.resource.v1.threads_pb2_grpc import ThreadsServiceStub
 from runwire.api.stream.v1.stream_pb2_grpc import StreamServiceStub
 from runwire.core.ids import DEFAULT_TENANT
@@ -42,12 +40,11 @@ _OPTIONS = [
 ]
 
 _PARTS: Mapping[str, Mapping[str, Any]] = {
-    "resource": {"threads": ThreadsServiceStub, "store": StoreServiceStub},
+    "resource": {"threads": ThreadsServiceStub},
     "dispatch": {
         "runs": RunsServiceStub,
         "thread_state": ThreadStateServiceStub,
         "crons": CronsServiceStub,
-        "workers": WorkersServiceStub,
     },
     "stream": {"stream": StreamServiceStub},
 }

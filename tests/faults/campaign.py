@@ -1,4 +1,7 @@
-"""A campaign from start to verdict: warm up, measure, load and faults, heal, wait for rest, measure, judge."""
+"""A campaign from start to verdict: warm up, load and faults, a last stretch on the same processes, replays, judge.
+
+What processes have in hand is measured at rest: after the warm-up, before and after the last stretch, and at the end.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,11 @@ import asyncio
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 
@@ -28,11 +30,16 @@ from tests.faults.logs import records
 from tests.faults.reading import Reading
 from tests.faults.rig import SERVICES, WORKERS, Member, Rig, rigged
 
-_HEAL_SECONDS = 30.0
+_DRAINED_SECONDS = 150.0
 _REST_SECONDS = 120.0
 _REPLAYS = 500
 # The receiver of webhooks refuses some of them.
 _REFUSED, _REPLIES = 0.2, 100_000
+_OPEN_WORK = """
+    SELECT 'run', status, count(*) FROM runs WHERE status IN ('pending', 'running') GROUP BY status
+    UNION ALL SELECT 'state request', status, count(*) FROM state_requests WHERE status <> 'done' GROUP BY status
+    UNION ALL SELECT 'webhook', state, count(*) FROM webhook_deliveries WHERE state = 'pending' GROUP BY state
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +62,12 @@ class Options:
     """Of followers who join a run that runs."""
     attention: int = 40
     """Events that a restless follower reads at most before it leaves."""
+    steady_least: float = 30.0
+
+    @property
+    def steady_seconds(self) -> float:
+        """How long the last stretch is, in which no process is restarted."""
+        return max(self.steady_least, min(300.0, self.seconds / 10))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,8 +80,13 @@ class Outcome:
     violations: list[Violation] = field(default_factory=list)
     mistakes: list[str] = field(default_factory=list)
     """The campaign's own: faults that could not be healed, calls that no answer came to."""
-    faults: dict[str, int] = field(default_factory=dict)
-    figures: dict[str, Any] = field(default_factory=dict)
+    faults: Counter[str] = field(default_factory=Counter)
+    figures: Counter[str] = field(default_factory=Counter)
+    """Of the load: joins, events read and so on."""
+    answers: Counter[str] = field(default_factory=Counter)
+    """Codes and reasons of calls that failed."""
+    seconds: float = 0.0
+    """Of load and faults."""
 
 
 async def run(options: Options, folder: Path) -> Outcome:
@@ -93,49 +111,55 @@ class Campaign:
 
     async def run(self) -> None:
         """To the verdict."""
-        outcome, rig = self._outcome, self._rig
+        outcome, rig, options = self._outcome, self._rig, self._options
         addresses = {member.name: member.front.address for member in rig.members.values() if member.front is not None}
-        async with calling(addresses, self._history, self._rng, rig.keys) as calls, receiving() as self._receiver:
+        watch, stopped = figures.Watch(), asyncio.Event()
+        async with (
+            calling(addresses, self._history, self._rng, rig.keys) as calls,
+            receiving() as self._receiver,
+            asyncio.TaskGroup() as group,
+        ):
             self._receiver.replies = [
                 Reply(self._rng.choices([200, 503], [1 - _REFUSED, _REFUSED])[0]) for _ in range(_REPLIES)
             ]
-            await self._play(calls, self._options.warm_up, [])
-            await self._rest()
-            before = await figures.measure(rig)
-            watch, stopped = figures.Watch(), asyncio.Event()
-            looking = asyncio.create_task(redis_keys.watch(rig.redis.uri, rig.redis_prefix, self._history, stopped))
-            watching = asyncio.create_task(_look(watch, rig, self._history, stopped))
-            begun = time.monotonic()
-            await self._play(calls, self._options.seconds, self._options.kinds)
-            lasted = time.monotonic() - begun
-            await self._rest()
-            stopped.set()
-            keys = await looking
-            await watching
+            looking = group.create_task(redis_keys.watch(rig.redis.uri, rig.redis_prefix, self._history, stopped))
+            group.create_task(self._look(watch, stopped))
+            await self._play(calls, options.warm_up, [])
+            before = await self._measured()
+            outcome.seconds = await self._play(calls, options.seconds, options.kinds)
+            early = await self._measured()
+            steady = [kind for kind in options.kinds if kind in faults.STEADY]
+            outcome.seconds += await self._play(calls, options.steady_seconds, steady)
+            late = await self._measured()
             await self._replay(calls)
-            after = await figures.measure(rig)
+            after = await self._measured()
+            stopped.set()
             for request in self._receiver.received:
                 told = json.loads(request.body)["data"]
                 delivery_id, ended = request.headers["webhook-id"], "gone" if told["rolled_back"] else told["status"]
                 self._history.note("notified", run=told["run_id"], delivery=delivery_id, status=ended)
-            outcome.figures |= {"seconds": round(lasted, 1), "redis keys looked at": keys, "answers": calls.failures}
+        outcome.answers = calls.failures
         self._history.close()
         evidence = await collect(rig.postgres.uri, list(read(self._history.path)), list(read_journal(rig.journal)))
         evidence.records = list(records(rig.folder / "logs"))
         evidence.figures = {
-            "before": before,
-            "after": after,
-            "most redis connections": watch.most,
-            "redis keys looked at": keys,
+            "before": figures.of_parts(before),
+            "after": figures.of_parts(after),
+            "steady": {"before": early, "after": late},
+            "most": watch.most,
+            "redis keys looked at": looking.result(),
         }
-        evidence.weights = {name: stories.ALL[name][1] for name in self._options.stories}
+        evidence.weights = {name: stories.ALL[name][1] for name in options.stories}
         outcome.evidence = evidence
         outcome.violations = check(evidence)
 
-    async def _play(self, calls: Calls, seconds: float, kinds: Sequence[str]) -> None:
-        """Load, followers and faults for some time; then everything is healed, and what was begun is ended."""
-        options, rng = self._options, self._rng
-        stop, calm = asyncio.Event(), asyncio.Event()
+    async def _play(self, calls: Calls, seconds: float, kinds: Sequence[str]) -> float:
+        """Load, followers and faults for some time; then everything is healed, and what was begun is ended.
+
+        The answer is how many seconds all of it took.
+        """
+        options, rng, begun = self._options, self._rng, time.monotonic()
+        stop = asyncio.Event()
         load = Load(
             calls,
             random.Random(rng.getrandbits(64)),
@@ -153,7 +177,7 @@ class Campaign:
         breaker = faults.Breaker(self._rig, self._history, random.Random(rng.getrandbits(64)), kinds)
         async with asyncio.TaskGroup() as group:
             group.create_task(load.play(options.pace, options.most, stop))
-            following = group.create_task(followers.follow(options.followers, stop))
+            group.create_task(followers.follow(options.followers, stop))
             group.create_task(breaker.run(options.pause, stop))
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
@@ -161,36 +185,41 @@ class Campaign:
                         await asyncio.sleep(0.1)
             stop.set()
             self._rig.calm()
-            late = await load.drained(_HEAL_SECONDS + _REST_SECONDS)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_REST_SECONDS):
-                    await asyncio.wait([following])
-            calm.set()
+            late = await load.drained(_DRAINED_SECONDS)
         outcome = self._outcome
         outcome.mistakes += [*breaker.broken, *load.errors, *(f"the story {name} did not end" for name in late)]
-        outcome.faults = dict(breaker.count)
-        outcome.figures |= {
-            "joins": followers.joins,
-            "joins of running runs": followers.joins_of_running,
-            "events read": followers.events,
-            "stories": load.stories_played,
-        }
+        outcome.faults.update(breaker.count)
+        outcome.figures.update(
+            {
+                "joins": followers.joins,
+                "joins of running runs": followers.joins_of_running,
+                "events read": followers.events,
+                "stories": load.stories_played,
+            }
+        )
+        return time.monotonic() - begun
+
+    async def _measured(self) -> dict[str, figures.Figures]:
+        """What processes have in hand at rest; nothing where one of them does not say."""
+        await self._rest()
+        try:
+            return await figures.settled(self._rig)
+        except figures.Unanswered as error:
+            self._outcome.mistakes.append(str(error))
+            return {}
 
     async def _rest(self) -> None:
-        """Waits until no run is waiting or running, and no webhook is owed."""
+        """Waits until no run waits or is running, no request for a thread's state is open, and no webhook is owed."""
         connection = await asyncpg.connect(self._rig.postgres.uri)
+        open_work: list[asyncpg.Record] = []
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_REST_SECONDS):
-                    while await connection.fetchval(
-                        "SELECT EXISTS (SELECT FROM runs WHERE status IN ('pending', 'running'))"
-                        " OR EXISTS (SELECT FROM webhook_deliveries WHERE state = 'pending')"
-                    ):
-                        await asyncio.sleep(0.3)
+            async with asyncio.timeout(_REST_SECONDS):
+                while open_work := await connection.fetch(_OPEN_WORK):
+                    await asyncio.sleep(0.3)
+        except TimeoutError:
+            self._outcome.mistakes.append(f"there is no rest: {[tuple(row) for row in open_work]}")
         finally:
             await connection.close()
-        # Idle loops have made a turn, and what was closed is closed.
-        await asyncio.sleep(timedelta(seconds=3).total_seconds())
 
     async def _replay(self, calls: Calls) -> None:
         """Fresh readers of runs that have ended, from their first event."""
@@ -209,22 +238,23 @@ class Campaign:
 
         await asyncio.gather(*(replay(row["run_id"]) for row in rows))
 
+    async def _look(self, watch: figures.Watch, stopped: asyncio.Event) -> None:
+        """Counts connections and memory, and starts again what has ended by itself."""
+        rig = self._rig
+        async with asyncio.TaskGroup() as group:
+            while not stopped.is_set():
+                watch.look(list(rig.members.values()))
+                for member in rig.members.values():
+                    if member.pid is None and not member.busy:
+                        member.busy = True
+                        self._history.note("died", name=member.name, words=member.process.last_lines(3))
+                        group.create_task(self._bring_back(member))
+                await asyncio.sleep(0.5)
 
-async def _look(watch: figures.Watch, rig: Rig, history: History, stopped: asyncio.Event) -> None:
-    """Counts connections, and starts again what has ended by itself."""
-    async with asyncio.TaskGroup() as group:
-        while not stopped.is_set():
-            watch.look(list(rig.members.values()))
-            for member in rig.members.values():
-                if member.pid is None and not member.busy:
-                    member.busy = True
-                    history.note("died", name=member.name, words=member.process.last_lines(3))
-                    group.create_task(_bring_back(member))
-            await asyncio.sleep(0.5)
-
-
-async def _bring_back(member: Member) -> None:
-    try:
-        await member.restart()
-    finally:
-        member.busy = False
+    async def _bring_back(self, member: Member) -> None:
+        try:
+            await member.restart()
+        except TimeoutError:
+            self._outcome.mistakes.append(f"{member.name} did not come back")
+        finally:
+            member.busy = False

@@ -56,7 +56,11 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "I11": (checks_surroundings.strangers_learn_nothing,),
     "I12": (checks_surroundings.bad_input_changes_nothing, checks_surroundings.no_internals),
     "I13": (checks_processes.drains_lose_nothing,),
-    "I14": (checks_surroundings.streams_stay_small, checks_surroundings.back_at_the_baseline),
+    "I14": (
+        checks_surroundings.processes_stay_small,
+        checks_surroundings.back_at_the_baseline,
+        checks_surroundings.nothing_is_left_behind,
+    ),
     "recovery": (
         checks_surroundings.nothing_surprises,
         checks_processes.workers_are_gone_for_a_reason,

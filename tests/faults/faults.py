@@ -328,6 +328,27 @@ KINDS: Mapping[str, Fault] = {
 }
 """Every kind by its name."""
 
+STEADY = (
+    "stop dispatch",
+    "stop stream",
+    "stop resource",
+    "restart postgres",
+    "end postgres sessions",
+    "kill redis",
+    "flush redis",
+    "kill pubsub clients",
+    "kill redis clients",
+    "reset",
+    "half open",
+    "cut",
+    "lose answer",
+    "delay",
+    "black hole",
+    "hold",
+    "refuse connections",
+)
+"""Kinds after which the same processes go on."""
+
 
 class Breaker:
     """Lets faults happen, at random moments, several at once."""

@@ -6,83 +6,136 @@ import asyncio
 import json
 import os
 import signal
-from contextlib import suppress
+import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from tests.faults.rig import Member, Rig
 
+Figures = dict[str, float]
 
-async def measure(rig: Rig) -> dict[str, dict[str, float]]:
-    """The largest figures of each part: resource, dispatch, stream, worker (its supervisor) and executor.
+_ANSWER_SECONDS = 10.0
+_SETTLED_SECONDS = 30.0
+_SETTLED_LOOKS = 3
+# What changes without anything being left behind.
+_DRIFTING = frozenset({"megabytes", "age"})
 
-    To be taken when nothing happens. `postgres` and `redis` are connections through the member's links, a worker's
-    with those of its executors.
+
+class Unanswered(Exception):
+    """A process does not run, or does not say what it has in hand."""
+
+
+async def settled(rig: Rig) -> dict[str, Figures]:
+    """The figures once three looks in a row had the same counts, or as they are after half a minute. Unanswered."""
+    until = time.monotonic() + _SETTLED_SECONDS
+    looks: list[dict[str, Figures]] = []
+    while True:
+        try:
+            looks = [*looks, await measure(rig)][-_SETTLED_LOOKS:]
+        except Unanswered:
+            looks = []
+            if time.monotonic() > until:
+                raise
+        alike = len(looks) == _SETTLED_LOOKS and all(_counts(look) == _counts(looks[0]) for look in looks)
+        if looks and (alike or time.monotonic() > until):
+            return looks[-1]
+        await asyncio.sleep(0.5)
+
+
+def _counts(look: Mapping[str, Figures]) -> dict[str, Figures]:
+    return {name: {k: v for k, v in found.items() if k not in _DRIFTING} for name, found in look.items()}
+
+
+async def measure(rig: Rig) -> dict[str, Figures]:
+    """The figures of each process: a member's by its name, an executor's as "worker-1/<pid>". Unanswered.
+
+    `age` is in seconds. `postgres` and `redis` are open connections, `… in use` those of a pool that are at work, and
+    `… astray` those that no pool has.
     """
-    found: dict[str, dict[str, float]] = {}
+    processes: dict[str, tuple[Member, psutil.Process]] = {}
     for member in rig.members.values():
         if member.pid is None:
-            continue
-        _note(found, member.part, {**await _process(rig, member.pid), **_connections(member)})
-        for executor in member.executors():
-            _note(found, "executor", await _process(rig, executor.pid))
-    return found
+            raise Unanswered(f"{member.name} does not run")
+        processes[member.name] = member, psutil.Process(member.pid)
+        processes |= {f"{member.name}/{executor.pid}": (member, executor) for executor in member.executors()}
+    # One after another: all at once would take the processors away from heartbeats.
+    return {name: await _of_process(rig, *each) for name, each in processes.items()}
 
 
-def _connections(member: Member) -> dict[str, float]:
-    """As the system knows them: a link knows of some that the process has given up."""
-    ports = {"postgres": member.postgres.port, "redis": member.redis.port}
-    counts: dict[str, float] = dict.fromkeys(ports, 0)
-    for process in [psutil.Process(member.pid), *member.executors()]:
-        with suppress(psutil.NoSuchProcess):
-            for connection in process.net_connections(kind="tcp"):
-                for name, port in ports.items():
-                    is_open = connection.status == psutil.CONN_ESTABLISHED
-                    counts[name] += is_open and connection.raddr.port == port
-    return counts
-
-
-def _note(found: dict[str, dict[str, float]], part: str, figures: dict[str, float]) -> None:
-    known = found.setdefault(part, {})
-    for name, value in figures.items():
-        known[name] = max(known.get(name, 0), value)
-
-
-async def _process(rig: Rig, pid: int) -> dict[str, float]:
-    with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        return {
-            "megabytes": round(process.memory_info().rss / 1e6, 1),
+async def _of_process(rig: Rig, member: Member, process: psutil.Process) -> Figures:
+    try:
+        told = await _told(rig.folder / "figures" / str(process.pid), process.pid)
+        found: Figures = {
+            "pid": process.pid,
+            "age": round(time.time() - process.create_time()),
+            "megabytes": megabytes(process),
             # Connections are counted apart.
             "files": process.num_fds() - len(process.net_connections(kind="inet")),
-            **await _inside(rig.folder / "figures" / str(pid), pid),
+            "tasks": told["tasks"],
         }
-    return {}
+        for name, link in (("postgres", member.postgres), ("redis", member.redis)):
+            is_open = sum(
+                connection.status == psutil.CONN_ESTABLISHED and connection.raddr.port == link.port
+                for connection in process.net_connections(kind="tcp")
+            )
+            astray = max(0, is_open - told[f"{name} pooled"])
+            found |= {name: is_open, f"{name} in use": told[f"{name} in use"], f"{name} astray": astray}
+        return found
+    except (psutil.NoSuchProcess, ProcessLookupError, FileNotFoundError) as error:
+        raise Unanswered(f"a process of {member.name} has ended") from error
+    except TimeoutError as error:
+        raise Unanswered(f"a process of {member.name}, {process.pid}, did not answer SIGUSR2") from error
 
 
-async def _inside(file: Path, pid: int) -> dict[str, float]:
-    """What the process says of itself."""
+async def _told(file: Path, pid: int) -> Figures:
+    """What the process says of itself. TimeoutError."""
     file.unlink(missing_ok=True)
-    os.kill(pid, signal.SIGUSR2)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(10):
-            while not file.exists():
-                await asyncio.sleep(0.02)
-            told: dict[str, Any] = json.loads(file.read_text())
-            return {"tasks": told["tasks"]}
-    return {}
+    async with asyncio.timeout(_ANSWER_SECONDS):
+        # It would end a process that has just begun.
+        while not _listens(pid):
+            await asyncio.sleep(0.02)
+        os.kill(pid, signal.SIGUSR2)
+        while not file.exists():
+            await asyncio.sleep(0.02)
+    told: Figures = json.loads(file.read_text())
+    return told
+
+
+def _listens(pid: int) -> bool:
+    """Whether it has a handler for SIGUSR2."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGUSR2 - 1) & 1)
+
+
+def megabytes(process: psutil.Process) -> float:
+    """Memory that is its own or shared, as far as it is resident."""
+    return round(float(process.memory_info().rss) / 1e6, 1)
+
+
+def of_parts(found: Mapping[str, Figures]) -> dict[str, Figures]:
+    """The largest of each part: resource, dispatch, stream, worker (its supervisor) and executor."""
+    parts: dict[str, Figures] = {}
+    for name, figures in found.items():
+        known = parts.setdefault("executor" if "/" in name else name.partition("-")[0], {})
+        for figure, value in figures.items():
+            if figure != "pid":
+                known[figure] = max(known.get(figure, 0), value)
+    return parts
 
 
 class Watch:
-    """The most connections to Redis that each member ever had."""
+    """The most that each member ever had: connections to Redis, and megabytes (a worker's without its executors')."""
 
     def __init__(self) -> None:
-        self.most: dict[str, int] = {}
+        self.most: dict[str, Figures] = {}
 
     def look(self, members: list[Member]) -> None:
         """Once in a while."""
         for member in members:
-            count = member.redis.clients
-            self.most[member.name] = max(self.most.get(member.name, 0), count)
+            most = self.most.setdefault(member.name, {"redis": 0, "megabytes": 0})
+            most["redis"] = max(most["redis"], member.redis.clients)
+            if member.pid is not None and psutil.pid_exists(member.pid):
+                most["megabytes"] = max(most["megabytes"], megabytes(psutil.Process(member.pid)))

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-Entry = Mapping[str, Any]
-"""`op` says what; `at` and `until` when, in nanoseconds since the epoch; the rest is the operation's own."""
-
 
 class History:
-    """Entries, in the order in which they were completed."""
+    """Entries, in the order in which they were completed.
+
+    `op` says what; `at` and `until` when, in nanoseconds since the epoch; the rest is the operation's own.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = path.open("w", encoding="utf-8")
-        self.counts: dict[str, int] = {}
 
     def note(self, op: str, *, at: int | None = None, **fields: Any) -> None:
         """One entry; without `at` it happened now."""
         now = time.time_ns()
-        self.counts[op] = self.counts.get(op, 0) + 1
         self._file.write(json.dumps({"op": op, "at": at or now, "until": now, **fields}) + "\n")
 
     def close(self) -> None:

@@ -26,11 +26,9 @@ class Running:
         self._kept = kept
         self._active: dict[str, None] = {}
         self._ended: list[str] = []
-        self.total = 0
 
     def add(self, run_id: str) -> None:
         """A further one."""
-        self.total += 1
         self._active[run_id] = None
 
     def remove(self, run_id: str) -> None:

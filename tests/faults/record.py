@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.campaign import Outcome
+from tests.faults.figures import of_parts
 
 ROOT = Path(__file__).parents[2]
 RECORDS = ROOT / "docs" / "reliability"
@@ -23,7 +24,7 @@ def of_campaign(outcome: Outcome) -> dict[str, Any]:
         "kind": "campaign",
         **_when_and_what(),
         "seed": options.seed,
-        "minutes": round(outcome.figures["seconds"] / 60, 1),
+        "minutes": round(outcome.seconds / 60, 1),
         "runs": len(evidence.rows),
         "runs acknowledged": len(list(evidence.of("created"))),
         "runs by status": dict(sorted(statuses.items())),
@@ -33,12 +34,14 @@ def of_campaign(outcome: Outcome) -> dict[str, Any]:
         "events logged": sum(log.events for log in evidence.logs.values()),
         "events read": outcome.figures["events read"],
         "joins": outcome.figures["joins"],
-        "faults": sum(outcome.faults.values()),
+        "faults": outcome.faults.total(),
         "faults by kind": dict(sorted(outcome.faults.items())),
         "violations": dict(Counter(violation.invariant for violation in outcome.violations)),
         "mistakes": len(outcome.mistakes),
         "processes before": evidence.figures["before"],
         "processes after": evidence.figures["after"],
+        "the same processes": {when: of_parts(found) for when, found in evidence.figures["steady"].items()},
+        "most": evidence.figures["most"],
     }
 
 

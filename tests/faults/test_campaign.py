@@ -42,7 +42,15 @@ _STORIES = (
 @pytest.mark.timeout(240)
 async def test_nothing_is_lost_in_a_short_campaign(tmp_path: Path) -> None:
     options = Options(
-        seed=20261127, seconds=12, pace=4, pause=0.8, followers=20, kinds=_KINDS, stories=_STORIES, warm_up=2
+        seed=20261127,
+        seconds=12,
+        pace=4,
+        pause=0.8,
+        followers=20,
+        kinds=_KINDS,
+        stories=_STORIES,
+        warm_up=2,
+        steady_least=4,
     )
     print(f"again: ./buildout.sh faults --seed {options.seed} --seconds {options.seconds:g}")
     outcome = await run(options, tmp_path)

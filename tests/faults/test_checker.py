@@ -101,6 +101,12 @@ def entry(op: str, **fields: Any) -> dict[str, Any]:
     return {"op": op, "at": 5 * SECOND, "until": 6 * SECOND, "run": RUN, **fields}
 
 
+def at_rest(**changes: float) -> dict[str, float]:
+    """What a process has in hand."""
+    counts = dict.fromkeys(("postgres in use", "redis in use", "postgres astray", "redis astray"), 0)
+    return {"pid": 100, "age": 60, "tasks": 8, "files": 20, "megabytes": 70, **counts, **changes}
+
+
 def sound() -> Evidence:
     """A run that was created, ran its two steps, was read and ended well."""
     return Evidence(
@@ -125,8 +131,10 @@ def sound() -> Evidence:
         value_changes=[(9, 9, THREAD)],
         records=[record(1, "registered", worker_id=WORKER)],
         figures={
-            "before": {"stream": {"tasks": 8}},
-            "after": {"stream": {"tasks": 9}},
+            "before": {"stream": at_rest()},
+            "after": {"stream": at_rest(tasks=9)},
+            "steady": {"before": {"stream-1": at_rest()}, "after": {"stream-1": at_rest(tasks=9)}},
+            "most": {"stream-1": {"redis": 2, "megabytes": 90}},
             "redis keys looked at": 100,
         },
     )
@@ -402,14 +410,49 @@ def a_drain_uses_up_an_attempt(evidence: Evidence) -> None:
     ]
 
 
-@forges(checks_surroundings.streams_stay_small)
+@forges(checks_surroundings.processes_stay_small)
 def a_stream_has_many_connections(evidence: Evidence) -> None:
-    evidence.figures["most redis connections"] = {"stream-1": 50}
+    evidence.figures["most"] = {"stream-1": {"redis": 50, "megabytes": 90}}
+
+
+@forges(checks_surroundings.processes_stay_small)
+def a_process_grows_under_load(evidence: Evidence) -> None:
+    evidence.figures["most"] = {"stream-1": {"redis": 2, "megabytes": 900}}
 
 
 @forges(checks_surroundings.back_at_the_baseline)
 def tasks_are_left_behind(evidence: Evidence) -> None:
-    evidence.figures["after"]["stream"]["tasks"] = 400
+    evidence.figures["after"]["stream"] = at_rest(tasks=400)
+
+
+@forges(checks_surroundings.nothing_is_left_behind)
+def a_connection_is_not_given_back(evidence: Evidence) -> None:
+    evidence.figures["steady"]["after"]["stream-1"] = at_rest(**{"postgres in use": 2})
+
+
+@forges(checks_surroundings.back_at_the_baseline)
+def nothing_was_measured(evidence: Evidence) -> None:
+    evidence.figures = {}
+
+
+@forges(checks_surroundings.back_at_the_baseline)
+def a_part_is_not_measured_at_the_end(evidence: Evidence) -> None:
+    evidence.figures["after"] = {}
+
+
+@forges(checks_surroundings.back_at_the_baseline)
+def a_process_does_not_tell_its_tasks(evidence: Evidence) -> None:
+    del evidence.figures["after"]["stream"]["tasks"]
+
+
+@forges(checks_surroundings.nothing_is_left_behind)
+def a_process_of_the_last_stretch_is_gone(evidence: Evidence) -> None:
+    evidence.figures["steady"]["after"] = {}
+
+
+@forges(checks_surroundings.nothing_is_left_behind)
+def a_process_of_the_last_stretch_is_another(evidence: Evidence) -> None:
+    evidence.figures["steady"]["after"]["stream-1"] = at_rest(pid=101)
 
 
 @forges(checks_runs.ends_once)

@@ -23,7 +23,7 @@ def of_campaign(outcome: Outcome, **more: Any) -> Result:
     """For scenarios that are campaigns of a special kind."""
     evidence = outcome.evidence
     figures = {
-        "seconds": outcome.figures["seconds"],
+        "seconds": round(outcome.seconds, 1),
         "runs": len(evidence.rows),
         "events logged": sum(log.events for log in evidence.logs.values()),
         "events read": outcome.figures["events read"],

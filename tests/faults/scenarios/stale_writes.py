@@ -13,7 +13,7 @@ from pathlib import Path
 
 import asyncpg
 
-from tests.faults import plans
+from tests.faults import figures, plans
 from tests.faults.calls import calling
 from tests.faults.checker import check
 from tests.faults.evidence import collect
@@ -37,6 +37,7 @@ async def run(seed: int, folder: Path, tries: int = _TRIES) -> Result:
         history, rng = History(folder / "history.jsonl"), random.Random(seed)
         addresses = {member.name: member.front.address for member in rig.members.values() if member.front is not None}
         rounds = late = 0
+        before = await figures.settled(rig)
         async with calling(addresses, history, rng, rig.keys) as calls:
             while await _taken_over(rig) < tries:
                 rounds += 1
@@ -44,12 +45,14 @@ async def run(seed: int, folder: Path, tries: int = _TRIES) -> Result:
                 runs = [(user, await user.create(_plan(rng, n))) for n, user in enumerate(users)]
                 late += await _stop(rig, "worker-1" if rounds % 2 else "worker-2", history)
                 await asyncio.gather(*(user.end(run_id) for user, run_id in runs))
+        after = await figures.settled(rig)
         history.close()
         taken_over = await _taken_over(rig)
         evidence = await collect(rig.postgres.uri, list(read(history.path)), list(read_journal(rig.journal)))
         refused = sum(log.read_text().count('"claim_lost"') for log in (folder / "logs").glob("worker-*.log"))
+    evidence.figures = {"before": figures.of_parts(before), "after": figures.of_parts(after)}
     violations = check(evidence)
-    figures = {
+    told = {
         "rounds": rounds,
         "runs taken over": taken_over,
         "checkpoints": len(evidence.saved),
@@ -60,7 +63,7 @@ async def run(seed: int, folder: Path, tries: int = _TRIES) -> Result:
     }
     misses = [] if late else ["nothing came late"]
     misses += [] if refused else ["no stopped worker heard of a refusal"]
-    return Result(figures=figures, violations=violations, misses=misses)
+    return Result(figures=told, violations=violations, misses=misses)
 
 
 def _plan(rng: random.Random, number: int) -> Plan:
