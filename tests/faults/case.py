@@ -192,8 +192,10 @@ class Case:
 
     def excerpt(self, finding: Finding) -> Iterator[str]:
         """What the evidence says of the run or thread of a finding, in order of time."""
+        # Of readers who got nothing there may be many.
+        told = [e for e in self.evidence.history if _is_about(finding, e) and e.get("parts") != []]
         own = [
-            *((e["until"], f"history {_short(e)}") for e in self.evidence.history if _is_about(finding, e)),
+            *((e["until"], f"history {_short(e)}") for e in told),
             *((c.at, f"change  {c}") for c in self.evidence.changes if _is_about(finding, c)),
             *((n.at, f"journal {n}") for n in self.evidence.journal if _is_about(finding, n)),
         ]

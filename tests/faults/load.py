@@ -92,11 +92,9 @@ class User:
         except Refused as refused:
             self._note("refused", at=at, run=run_id, thread=self.thread_id, reason=refused.reason)
             raise
-        self.note_created(plan, run_id, token, at, strategy, **more)
+        self.note_created(plan, run_id, token, at, **more)
 
-    def note_created(
-        self, plan: Plan, run_id: str, token: str, at: int, strategy: str = "enqueue", **more: Any
-    ) -> None:
+    def note_created(self, plan: Plan, run_id: str, token: str, at: int, **more: Any) -> None:
         """The creation was acknowledged."""
         fields = {"leaves": plan.leaves(token), **more}
         self._note(
@@ -106,7 +104,6 @@ class User:
             thread=self.thread_id,
             graph=plan.graph,
             token=token,
-            strategy=strategy,
             expects=plan.expects,
             logged=plan.event_log,
             **fields,

@@ -355,7 +355,7 @@ def a_rolled_back_run_leaves_checkpoints(evidence: Evidence) -> None:
 
 @forges(checks_runs.rolled_back_is_gone)
 def a_rolled_back_run_leaves_its_input(evidence: Evidence) -> None:
-    evidence.history += [entry("cancelling", rollback=True), *creation("run-2", token="", strategy="enqueue")]
+    evidence.history += [entry("cancelling", rollback=True), *creation("run-2", token="")]
     evidence.rows.clear()
 
 
