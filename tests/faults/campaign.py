@@ -140,8 +140,12 @@ class Campaign:
                 self._history.note("notified", run=told["run_id"], delivery=delivery_id, status=ended)
         outcome.answers = calls.failures
         self._history.close()
-        evidence = await collect(rig.postgres.uri, list(read(self._history.path)), list(read_journal(rig.journal)))
-        evidence.records = list(records(rig.folder / "logs"))
+        evidence = await collect(
+            rig.postgres.uri,
+            list(read(self._history.path)),
+            list(read_journal(rig.journal)),
+            list(records(rig.folder / "logs")),
+        )
         evidence.figures = {
             "before": figures.of_parts(before),
             "after": figures.of_parts(after),

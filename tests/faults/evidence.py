@@ -148,11 +148,11 @@ class Evidence:
         return (entry for entry in self.history if entry["op"] in ops)
 
 
-async def collect(uri: str, history: list[dict[str, Any]], journal: list[Line]) -> Evidence:
+async def collect(uri: str, history: list[dict[str, Any]], journal: list[Line], records: list[Record]) -> Evidence:
     """The evidence of a campaign whose processes have come to rest."""
     connection = await asyncpg.connect(uri)
     try:
-        evidence = Evidence(history=history, journal=journal)
+        evidence = Evidence(history=history, journal=journal, records=records)
         await _read_audit(connection, evidence)
         await _read_rows(connection, evidence)
         await _read_log(connection, evidence)
