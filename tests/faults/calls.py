@@ -56,7 +56,10 @@ _PASSING = {
     grpc.StatusCode.UNKNOWN,
     grpc.StatusCode.INTERNAL,
 }
-"""Codes that a broken connection comes in; a server's own answers of these codes bear a reason."""
+"""Codes that a broken connection comes in."""
+
+_OF_GRPC = ("Stream removed", "Received RST_STREAM", "RST_STREAM")
+"""What INTERNAL and UNKNOWN say of a connection; anything else in these codes is a server's own answer."""
 
 
 class Refused(Exception):
@@ -126,8 +129,10 @@ class Calls:
         """Whether the call may be made again. Notes what servers should never say."""
         code, reason = error.code(), reason_of(error)
         self.failures[f"{code.name} {reason}".strip()] += 1
-        if code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN) and reason:
-            self.history.note("internal", method=method, reason=reason, text=error.details())
+        details = error.details() or ""
+        is_server_s = bool(reason) or not details.startswith(_OF_GRPC)
+        if code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN) and is_server_s:
+            self.history.note("internal", method=method, reason=reason or code.name, text=details)
         return code in _PASSING
 
 
