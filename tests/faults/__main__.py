@@ -19,19 +19,11 @@ _SHOWN = 20
 
 def main() -> int:
     """Reads the arguments, runs, and tells."""
-    arguments = _arguments()
+    arguments = _arguments(sys.argv[1:])
     folder = Path(arguments.folder or tempfile.mkdtemp(prefix="runwire-faults-"))
     if arguments.scenario:
         return _scenario(arguments.scenario, arguments.seed, folder, kept=arguments.record)
-    options = Options(
-        seed=arguments.seed,
-        seconds=arguments.seconds or arguments.minutes * 60,
-        pace=arguments.pace,
-        pause=arguments.pause,
-        followers=arguments.followers,
-        kinds=arguments.faults or tuple(faults.KINDS),
-        stories=arguments.stories or tuple(stories.ALL),
-    )
+    options = _options(arguments)
     print(f"faults: seed {options.seed}, {options.seconds:g} s, in {folder}", flush=True)
     with runner() as loop:
         outcome = loop.run(run(options, folder))
@@ -39,6 +31,20 @@ def main() -> int:
     if arguments.record:
         print(f"recorded in {record.keep(record.of_campaign(outcome))}")
     return 1 if outcome.violations or outcome.mistakes else 0
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    return Options(
+        seed=arguments.seed,
+        seconds=arguments.seconds or arguments.minutes * 60,
+        pace=arguments.pace,
+        pause=arguments.pause,
+        followers=arguments.followers,
+        warm_up=arguments.warm_up,
+        steady_least=arguments.steady,
+        kinds=tuple(arguments.faults or faults.KINDS),
+        stories=tuple(arguments.stories or stories.ALL),
+    )
 
 
 def _scenario(name: str, seed: int, folder: Path, *, kept: bool) -> int:
@@ -56,7 +62,7 @@ def _scenario(name: str, seed: int, folder: Path, *, kept: bool) -> int:
     return 1 if result.violations or result.misses else 0
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(given: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./buildout.sh faults", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seconds", type=float, help="instead of minutes")
@@ -64,12 +70,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--pace", type=float, default=5.0, help="stories a second")
     parser.add_argument("--pause", type=float, default=1.5, help="seconds between faults, in the mean")
     parser.add_argument("--followers", type=int, default=50)
+    parser.add_argument("--warm-up", type=float, default=8.0, help="seconds of load before the first measurement")
+    parser.add_argument("--steady", type=float, default=30.0, help="least seconds of the last stretch")
     parser.add_argument("--faults", nargs="*", choices=list(faults.KINDS), metavar="KIND", help="only these kinds")
     parser.add_argument("--stories", nargs="*", choices=list(stories.ALL), metavar="STORY", help="only these stories")
     parser.add_argument("--scenario", choices=list(scenarios.ALL), help="one question instead of a campaign")
     parser.add_argument("--record", action="store_true", help="keep the figures in docs/reliability")
     parser.add_argument("--folder", help="where to leave history, journal and logs")
-    return parser.parse_args()
+    return parser.parse_args(given)
 
 
 def _tell(outcome: Outcome) -> None:
@@ -83,8 +91,7 @@ def _tell(outcome: Outcome) -> None:
     names = sorted({violation.invariant for violation in outcome.violations})
     print(f"\n{len(outcome.violations)} violations {names}, {len(outcome.mistakes)} mistakes, in {outcome.folder}")
     if outcome.violations or outcome.mistakes:
-        options = outcome.options
-        print(f"again: ./buildout.sh faults --seed {options.seed} --seconds {options.seconds:g}")
+        print(f"again: {outcome.options.command}")
 
 
 def _tell_violations(violations: Sequence[Violation]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import shlex
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -63,6 +64,18 @@ class Options:
     attention: int = 40
     """Events that a restless follower reads at most before it leaves."""
     steady_least: float = 30.0
+
+    @property
+    def command(self) -> str:
+        """What repeats it from the command line: the same load, and the same faults in the same order."""
+        given = ["--seed", str(self.seed), "--seconds", f"{self.seconds:g}", "--pace", f"{self.pace:g}"]
+        given += ["--pause", f"{self.pause:g}", "--followers", str(self.followers)]
+        given += ["--warm-up", f"{self.warm_up:g}", "--steady", f"{self.steady_least:g}"]
+        if set(self.kinds) != set(faults.KINDS):
+            given += ["--faults", *self.kinds]
+        if set(self.stories) != set(stories.ALL):
+            given += ["--stories", *self.stories]
+        return shlex.join(["./buildout.sh", "faults", *given])
 
     @property
     def steady_seconds(self) -> float:
