@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import subprocess
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from runwire.embedded.account import Account
+from runwire.embedded.binaries import find_postgres, find_redis
 from tests.faults.campaign import Outcome
 from tests.faults.figures import of_parts
 
@@ -59,6 +65,31 @@ def keep(record: dict[str, Any], folder: Path = RECORDS) -> Path:
     return file
 
 
-def _when_and_what() -> dict[str, str]:
-    commit = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    return {"date": datetime.now(UTC).isoformat(timespec="minutes"), "commit": commit.stdout.strip() or "unknown"}
+def _when_and_what() -> dict[str, Any]:
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="minutes"),
+        "commit": _told("git", "rev-parse", "--short=10", "HEAD") or "unknown",
+        "changed since": bool(_told("git", "status", "--porcelain")),
+        "machine": {
+            "cores": len(os.sched_getaffinity(0)),
+            "memory (GB)": round(psutil.virtual_memory().total / 1e9, 1),
+            "kernel": platform.release(),
+            "python": platform.python_version(),
+            **_servers(),
+        },
+    }
+
+
+def _servers() -> dict[str, str]:
+    """The versions of the servers that campaigns stand on."""
+    # As its own account it needs no copies of them.
+    own, copies = Account(uid=-1, gid=-1), Path()
+    postgres, redis = find_postgres(own, copies, major=None).postgres, find_redis(own, copies)
+    return {
+        "postgres": _told(str(postgres), "--version"),
+        "redis": " ".join(_told(str(redis), "--version").split()[:3]),
+    }
+
+
+def _told(*command: str) -> str:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()

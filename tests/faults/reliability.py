@@ -96,7 +96,7 @@ def _processes(campaigns: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _scenarios(scenarios: list[dict[str, Any]]) -> Iterator[str]:
-    left_out = {"kind", "name", "date", "commit", "seed", "violations"}
+    left_out = {"kind", "name", "date", "commit", "changed since", "machine", "seed", "violations"}
     yield from _table(
         ("scenario", "date", "commit", "seed", "figures", "violations"),
         (
