@@ -95,8 +95,9 @@ def _nanoseconds(time: str) -> int:
 
 
 def _last_line(record: dict[str, Any]) -> str:
-    lines = str(record.get("exc_info", "")).rstrip(" |+-\n").splitlines()
-    return lines[-1].lstrip(" |") if lines else ""
+    """What names the exception. Postgres adds to its own."""
+    lines = [line.lstrip(" |") for line in str(record.get("exc_info", "")).rstrip(" |+-\n").splitlines()]
+    return next((line for line in reversed(lines) if not line.startswith(("DETAIL:", "HINT:"))), "")
 
 
 def _last_lines(record: dict[str, Any]) -> str:
