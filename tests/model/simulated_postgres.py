@@ -201,13 +201,14 @@ class SimulatedPostgres:
                 "began_at": None if run.place is None else moment(run.place),
                 "is_final": run.finished_at is not None,
                 "is_next": run.ready and run.began_at is None,
-                "may_be_early": run.began_at is None and run.finished_at is not None and run.finished_at > now - 2,
+                "may_be_early": run.began_at is None
+                and (None if run.finished_at is None else run.finished_at > now - 2),
             }
             for run in dict.fromkeys(chosen)
         ]
         rows.sort(key=lambda row: (row["began_at"] is None, row["began_at"]))
-        nothing = dict.fromkeys(("run_id", "began_at", "is_final", "is_next", "may_be_early"))
-        return rows or [{"now": moment(now), "last_began_at": last_began_at, **nothing}]
+        nothing = dict.fromkeys(("run_id", "began_at", "is_next", "may_be_early"))
+        return rows or [{"now": moment(now), "last_began_at": last_began_at, "is_final": False, **nothing}]
 
     def is_of_thread(self, tenant: str, run_id: UUID, thread_id: str) -> bool | None:
         run = self.runs.get(run_id)

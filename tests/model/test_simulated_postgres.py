@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import random
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from runwire.core import sql
 from runwire.core.ids import DEFAULT_TENANT
 from runwire.core.postgres import Pool
-from runwire.stream import log
+from runwire.stream import log, thread_log
 from runwire.worker import claims, outbox
 from runwire.worker.claims import LoggedEvents
-from tests.model.simulated_postgres import RunRow, SimulatedPostgres
+from tests.model.simulated_postgres import RunRow, SimulatedPostgres, moment
 from tests.model.virtual_loop import VirtualLoop
 from tests.model.weather import Weather
 
 _LOG = sql.load(log.__file__)
+_THREAD_LOG = sql.load(thread_log.__file__)
 _INSERT = """
 INSERT INTO runs (run_id, assistant_id, assistant_version, graph_id, status, worker_id, claim, due_at, request,
     request_digest, created_at)
@@ -70,3 +72,74 @@ async def test_reading_and_writing_the_log_is_as_in_postgres(pool: Pool) -> None
         real = await pool.fetchval(claims.SQL["finish_run"], run_id, run.claim, *ending)
         assert real == simulated.finish(run_id, run.claim, "success", None, last)
         await _compare(pool, simulated, run_id, rng)
+
+
+_INSERT_THREAD = "INSERT INTO threads (thread_id, created_at) VALUES ($1, now() - interval '1 second')"
+_INSERT_OF_THREAD = """
+INSERT INTO runs (run_id, thread_id, status, ready, began_at, finished_at, worker_id, claim, assistant_id,
+    assistant_version, graph_id, due_at, request, request_digest, created_at)
+VALUES ($1, $2, $3, $4, now() + $5::interval, now() + $6::interval, CASE WHEN $3 = 'running' THEN gen_random_uuid() END,
+    1, 'a', 1, 'g', now(), '', '', now())
+"""
+
+
+def _queue(rng: random.Random, thread_id: str) -> list[RunRow]:
+    """A thread's runs: some that ended, begun or not, perhaps one that is running or next, and some behind it.
+
+    Their times are seconds from now, no two alike.
+    """
+    moments = iter(rng.sample([number / 10 for number in range(-60, 0)], 20))
+    runs = []
+    for _ in range(rng.randint(0, 6)):
+        finished_at = next(moments)
+        began_at = rng.choice([None, finished_at - 0.05])
+        runs.append(RunRow(uuid4(), thread_id, status="cancelled", began_at=began_at, finished_at=finished_at))
+    if rng.random() < 0.7:
+        status = rng.choice(["running", "pending"])
+        # What was given back has begun already.
+        began_at = next(moments) if status == "running" or rng.random() < 0.4 else None
+        runs.append(RunRow(uuid4(), thread_id, status=status, began_at=began_at))
+        runs += [RunRow(uuid4(), thread_id) for _ in range(rng.randint(0, 2))]
+    for run in runs:
+        run.ready = run.status == "pending" and all(each.finished_at is not None for each in runs[: runs.index(run)])
+    return runs
+
+
+def _from_now(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with each time as seconds from their own now."""
+    return [
+        {
+            name: (value - row["now"]).total_seconds() if isinstance(value, datetime) else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
+
+
+def _interval(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+async def test_the_next_runs_of_a_thread_are_as_in_postgres(pool: Pool) -> None:
+    for seed in range(60):
+        rng, thread_id = random.Random(seed), f"thread {seed}"
+        runs = _queue(rng, thread_id)
+        simulated = SimulatedPostgres(VirtualLoop(random.Random(0)), random.Random(0), Weather())
+        simulated.runs = {run.run_id: run for run in runs}
+        # A transaction has one now.
+        async with pool.acquire() as connection, connection.transaction():
+            now: datetime = await connection.fetchval("SELECT now()")
+            await connection.execute(_INSERT_THREAD, thread_id)
+            for run in runs:
+                times = _interval(run.began_at), _interval(run.finished_at)
+                await connection.execute(_INSERT_OF_THREAD, run.run_id, thread_id, run.status, run.ready, *times)
+            places = [run.place for run in runs if run.place is not None]
+            for after in (None, -10.0, *places, 0.0):
+                limit = rng.randint(1, 4)
+                since = None if after is None else now + timedelta(seconds=after)
+                real = await connection.fetch(_THREAD_LOG["next_runs"], DEFAULT_TENANT, thread_id, since, limit)
+                same = simulated.next_runs(DEFAULT_TENANT, thread_id, None if after is None else moment(after), limit)
+                assert _from_now([dict(row) for row in real]) == _from_now(same), (seed, after, limit)
+            for run in runs:
+                asked = (DEFAULT_TENANT, run.run_id, rng.choice([thread_id, "another"]))
+                assert await connection.fetchval(_THREAD_LOG["is_of_thread"], *asked) == simulated.is_of_thread(*asked)
