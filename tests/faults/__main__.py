@@ -58,7 +58,7 @@ def _scenario(name: str, seed: int, folder: Path, *, kept: bool) -> int:
         print(f"missed: {miss}")
     print(f"{len(result.violations)} violations, {len(result.misses)} misses")
     if kept:
-        print(f"recorded in {record.keep(record.of_scenario(name, seed, result.figures, len(result.violations)))}")
+        print(f"recorded in {record.keep(record.of_scenario(name, seed, result))}")
     return 1 if result.violations or result.misses else 0
 
 

@@ -17,6 +17,7 @@ from runwire.embedded.account import Account
 from runwire.embedded.binaries import find_postgres, find_redis
 from tests.faults.campaign import Outcome
 from tests.faults.figures import of_parts
+from tests.faults.scenarios.result import Result
 
 ROOT = Path(__file__).parents[2]
 RECORDS = ROOT / "docs" / "reliability"
@@ -51,9 +52,10 @@ def of_campaign(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def of_scenario(name: str, seed: int, figures: dict[str, Any], violations: int) -> dict[str, Any]:
+def of_scenario(name: str, seed: int, result: Result) -> dict[str, Any]:
     """What is kept of a scenario."""
-    return {"kind": "scenario", "name": name, **_when_and_what(), "seed": seed, **figures, "violations": violations}
+    bad = {"violations": len(result.violations), "misses": len(result.misses)}
+    return {"kind": "scenario", "name": name, **_when_and_what(), "seed": seed, **result.figures, **bad}
 
 
 def keep(record: dict[str, Any], folder: Path = RECORDS) -> Path:
