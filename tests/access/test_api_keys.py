@@ -151,6 +151,11 @@ def metadata_of(key: str) -> list[tuple[list[tuple[str, str]], bool]]:
         ([("x-api-key", key), ("x-api-key", key)], False),
         ([("x-api-key", key), ("authorization", f"Bearer {key}")], False),
         ([("x-api-key", key), ("authorization", "Basic eDp5")], False),
+        ([("x-api-key", "")], False),
+        ([("x-api-key", "' OR 1=1 --")], False),
+        ([("authorization", f"Bearer {key}{'x' * 3_000}")], False),
+        ([("authorization", f"Bearer {key} {key}")], False),
+        ([("x-api-key", key)] * 50, False),
     ]
 
 

@@ -15,9 +15,10 @@ from tests.hostile.requests import requests
 from tests.hostile.verdict import faults
 from tests.hostile.world import World
 
-_ROUND = 500
+_ROUND, _MORE_ROUNDS = 250, 3
 _UNDER_WAY = 12
 _KEPT = 40
+# Of each RPC and code: that they change nothing is looked at in these alone.
 _REFUSED_KEPT = 6
 _SECONDS = 60.0
 _SETTINGS = settings(
@@ -30,7 +31,7 @@ _SETTINGS = settings(
 
 @dataclass(slots=True)
 class Figures:
-    """Counts by RPC and status code, the slowest calls, faults with an example of each, and refused requests."""
+    """Counts by RPC and status code, the slowest calls, faults with an example of each, and some refused requests."""
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     slowest: dict[str, float] = field(default_factory=dict)
@@ -50,6 +51,10 @@ class Figures:
             if len(self.faults) < _KEPT:
                 self.faults.setdefault(f"{rpc} {fault}"[:160], (fault, reply.raw))
 
+    def never_answered(self) -> list[Rpc]:
+        """The RPCs whose requests were all refused: nothing behind their checks was tried."""
+        return [rpc for rpc in all_rpcs() if not self.counts[rpc.name, "OK"] + self.counts[rpc.name, "enough"]]
+
     def table(self) -> str:
         """One line an RPC: how many calls, with which codes, and the longest."""
         codes = sorted({code for _, code in self.counts}, key=lambda code: (code != "OK", code))
@@ -65,12 +70,18 @@ class Figures:
 
 
 def run(caller: Caller, figures: Figures, count: int, first_seed: int) -> Iterator[int]:
-    """Sends `count` requests in rounds, and says after each how many it were. Nothing is raised for a fault."""
+    """Sends `count` requests in rounds, and says after each how many it were. Nothing is raised for a fault.
+
+    Some more rounds go to RPCs that have refused everything by then.
+    """
     world = World(caller)
-    asked = requests(all_rpcs(), world)
-    for number, begin in enumerate(range(0, count, _ROUND)):
+    rounds = [min(_ROUND, count - begin) for begin in range(0, count, _ROUND)]
+    for number, size in enumerate([*rounds, *[_ROUND] * _MORE_ROUNDS]):
+        rpcs = all_rpcs() if number < len(rounds) else figures.never_answered()
+        if not rpcs:
+            return
         world.refresh()
-        _round(caller, world, figures, asked, min(_ROUND, count - begin), first_seed + number)
+        _round(caller, world, figures, requests(rpcs, world), size, first_seed + number)
         yield figures.counts.total()
 
 

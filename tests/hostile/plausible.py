@@ -20,7 +20,7 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 NEEDED = frozenset(
     (
         *("run_id", "thread_id", "assistant_id", "graph_id", "cron_id", "namespace", "key", "value", "schedule"),
-        *("run", "requests", "updates", "thread_ids", "url", "node", "operand", "text", "path"),
+        *("run", "requests", "updates", "thread_ids", "url", "node", "operand", "text", "path", "version"),
     )
 )
 """Fields without which a request comes to nothing."""

@@ -27,6 +27,7 @@ _CHANCES = st.integers(0, 99)
 _MOODS = st.sampled_from([(100, 50), (40, 60), (15, 60), (6, 40), (0, 30), (0, 30), (0, 5)])
 _TEXTS = values.texts()
 _JSONS = values.jsons()
+_EVENT_IDS = values.event_ids()
 _DURATIONS = values.durations()
 _TIMESTAMPS = values.timestamps()
 _BYTES = st.binary(min_size=1, max_size=24)
@@ -170,6 +171,8 @@ class _Filling:
         known = plausible.text(self._draw, field, self._world)
         if not self._chance(self._hostile):
             return known
+        if field.name == "after_event_id" and self._chance(60):
+            return str(self._draw(_EVENT_IDS))
         return str(self._draw(values.mutated(known) if known and self._chance(30) else _TEXTS))
 
 

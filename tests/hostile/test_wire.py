@@ -123,6 +123,61 @@ def test_calls_that_are_abandoned_leave_nothing(processes: Stack, caller: Caller
                 call.cancel()
 
 
+_CREDENTIALS = (
+    "",
+    " ",
+    "Bearer",
+    "Bearer ",
+    "bearer  x",
+    "Basic eDp5",
+    "Bearer " + "x" * 3_000,
+    "' OR 1=1 --",
+    "%s{0}",
+)
+_TIMEOUTS = (
+    "",
+    "S",
+    "1",
+    "0n",
+    "-1S",
+    "1.5S",
+    "1s",
+    "+1S",
+    "99999999H",
+    "999999999S",
+    "9" * 5_000 + "S",
+    "1S1S",
+    "\u0661S",
+)
+
+
+def _outcome(call: Any, metadata: list[tuple[str, str | bytes]]) -> Any:
+    try:
+        return call(b"", metadata=metadata, timeout=20)
+    except grpc.RpcError as error:
+        return error.code(), error.details()
+
+
+@pytest.mark.parametrize("name", _SERVICES)
+def test_credentials_that_nobody_asks_for_change_no_answer(processes: Stack, name: str, unmoved: None) -> None:
+    (rpc,) = [rpc for rpc in all_rpcs() if rpc.process == name and rpc.name in ("CountThreads", "CountRuns", "WaitRun")]
+    hostile: list[list[tuple[str, str | bytes]]] = [[(f"x-{number}", "") for number in range(100)]]
+    for entry in ("authorization", "x-api-key"):
+        for value in _CREDENTIALS:
+            hostile += [[(entry, value)], [(entry, value)] * 2, [(f"{entry}-bin", value.encode())]]
+    with grpc.insecure_channel(processes.address(name)) as channel:
+        call: Any = channel.unary_unary(rpc.path)
+        usual = _outcome(call, [])
+        assert [metadata for metadata in hostile if _outcome(call, metadata) != usual] == []
+
+
+@pytest.mark.parametrize("name", _ALL)
+def test_timeouts_that_are_none_are_survived(processes: Stack, name: str, unmoved: None) -> None:
+    for timeout in _TIMEOUTS:
+        call = http2.frame(http2.HEADERS, http2.END_HEADERS, 1, http2.headers(_LIST, grpc_timeout=timeout))
+        http2.send(processes.address(name), _start() + call + http2.frame(http2.DATA, http2.END_STREAM, 1, b"\0" * 5))
+
+
 @pytest.mark.parametrize("name", _ALL)
 def test_giant_metadata_and_messages_are_refused_unread(processes: Stack, name: str, unmoved: None) -> None:
     with grpc.insecure_channel(processes.address(name), [("grpc.max_send_message_length", -1)]) as channel:

@@ -63,6 +63,46 @@ _ODD = [
 ]
 _LONG = [128, 129, 256, 257, 1025, 4097, 70_000]
 
+_RUN = "01890a5d-ac96-774b-bcce-b302099a8057"
+_EVENT_IDS = [
+    *(
+        "0",
+        "0-0",
+        "0-1",
+        "1-0",
+        "1",
+        "-",
+        "1-",
+        "-1",
+        "-1-1",
+        "1--1",
+        "+1-1",
+        "01-1",
+        "1-01",
+        "1-1-1",
+        "1_0-1",
+        "1e1-1",
+    ),
+    *(
+        "2147483647-2147483647",
+        "2147483648-1",
+        "1-2147483648",
+        "9999999999-9999999999",
+        "9" * 5_000,
+        "1-" + "9" * 5_000,
+    ),
+    # Digits to Unicode and to int(), and not to a server's id.
+    *("\u0661-\u0662", "\uff11-\uff12", "1-\u0967", "\u00b9-\u00b2", "\u0661"),
+    *(" 1-1", "1-1\n", "1 - 1", "1\u20131"),
+    *("253402300799999999", "253402300800000000", "999999999999999999", "0:end", "1-1:end", ":1-1:1", f"{_RUN}:1-1:1"),
+    *(
+        f"{_RUN}:0-1:1:end",
+        f"{_RUN}:1-2147483648:1",
+        f"{_RUN.upper()}:1-1:1",
+        f"{'-' * 36}:1-1:1",
+        f"{_RUN}:1-1:\u0661",
+    ),
+]
 _HOSTILE_KEYS = ["", "\0", "'", "a'b", "$eq", "$gt", "$where", "a.b", "__proto__", "\U0001f600", "{conditions}", "%s"]
 _JSON_TEXTS = [
     "",
@@ -92,6 +132,8 @@ _JSON_TEXTS = [
     "[" * 200 + "]" * 200,
     '{"a":' * 64 + "1" + "}" * 64,
     "[" * 5_000,
+    "[" * 100_000 + "]" * 100_000,
+    '{"a":' * 100_000 + "1" + "}" * 100_000,
     "[" + "0," * 30_000 + "0]",
     '{"k":"' + "x" * 70_000 + '"}',
     "{" + ",".join(f'"k{n}":{n}' for n in range(3_000)) + "}",
@@ -111,6 +153,11 @@ def texts() -> st.SearchStrategy[str]:
         st.sampled_from(_LONG).map(lambda length: "x" * length),
         st.text(max_size=40),
     )
+
+
+def event_ids() -> st.SearchStrategy[str]:
+    """Ids that come close to those of a run's or a thread's events."""
+    return st.sampled_from(_EVENT_IDS)
 
 
 def integers(bits: int, *, signed: bool = True) -> st.SearchStrategy[int]:

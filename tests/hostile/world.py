@@ -39,7 +39,7 @@ _UNKNOWN = {
     "namespace": ["fuzz", "users", "*"],
     "key": ["n", "s", "deep", "fuzz"],
 }
-_ROWS = 6
+_ROWS, _OTHERS = 6, 3
 
 
 class World:
@@ -84,11 +84,13 @@ class World:
         self._known["namespace"].extend(("users", "notes"))
         for number in range(_ROWS):
             self._thread(GRAPHS[number % len(GRAPHS)])
-        self._assistant()
-        self._cron()
-        for key in ("n", "s"):
-            self._do(store_pb2.PutItemRequest(namespace=["users", "notes"], key=key, value=_json({"n": 1, "s": "x"})))
-            self._known["key"].append(key)
+        for _ in range(_OTHERS):
+            self._assistant()
+            self._cron()
+        for namespace in (["users"], ["notes"], ["users", "notes"]):
+            for key in ("n", "s"):
+                self._do(store_pb2.PutItemRequest(namespace=namespace, key=key, value=_json({"n": 1, "s": "x"})))
+                self._known["key"].append(key)
 
     def _thread(self, graph: str) -> None:
         thread_id = str(uuid4())
