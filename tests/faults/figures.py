@@ -28,24 +28,35 @@ class Unanswered(Exception):
 
 
 async def settled(rig: Rig) -> dict[str, Figures]:
-    """The figures once three looks in a row had the same counts, or as they are after half a minute. Unanswered."""
+    """The least of each figure until three looks in a row had the same counts, or for half a minute. Unanswered.
+
+    The least, since loops look for work at rest too, on a slow machine at any moment: what is left behind is there at
+    each look.
+    """
     until = time.monotonic() + _SETTLED_SECONDS
     looks: list[dict[str, Figures]] = []
     while True:
         try:
-            looks = [*looks, await measure(rig)][-_SETTLED_LOOKS:]
+            looks.append(await measure(rig))
         except Unanswered:
             looks = []
             if time.monotonic() > until:
                 raise
-        alike = len(looks) == _SETTLED_LOOKS and all(_counts(look) == _counts(looks[0]) for look in looks)
+        last = [_counts(look) for look in looks[-_SETTLED_LOOKS:]]
+        alike = len(last) == _SETTLED_LOOKS and all(counts == last[0] for counts in last)
         if looks and (alike or time.monotonic() > until):
-            return looks[-1]
+            return {name: _least(name, looks) for name in looks[-1]}
         await asyncio.sleep(0.5)
 
 
 def _counts(look: Mapping[str, Figures]) -> dict[str, Figures]:
     return {name: {k: v for k, v in found.items() if k not in _DRIFTING} for name, found in look.items()}
+
+
+def _least(name: str, looks: list[dict[str, Figures]]) -> Figures:
+    now = looks[-1][name]
+    own = [look[name] for look in looks if name in look and look[name]["pid"] == now["pid"]]
+    return {figure: min(found[figure] for found in own) for figure in now}
 
 
 async def measure(rig: Rig) -> dict[str, Figures]:

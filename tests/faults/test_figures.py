@@ -1,0 +1,50 @@
+"""What processes have in hand is told as it is at rest."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.faults import figures
+
+
+def looks(monkeypatch: pytest.MonkeyPatch, *told: Any) -> Any:
+    """A rig whose process says these, one look after another; each is its pid and how many connections are at work."""
+    remaining = iter(told)
+
+    async def measure(_: Any) -> dict[str, figures.Figures]:
+        look = next(remaining)
+        if look is None:
+            raise figures.Unanswered("it does not run")
+        return {"dispatch-1": {"pid": look[0], "age": 1, "megabytes": 1, "postgres in use": look[1]}}
+
+    monkeypatch.setattr(figures, "measure", measure)
+    return SimpleNamespace()
+
+
+async def test_what_is_at_work_for_a_moment_is_not_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = looks(monkeypatch, (1, 2), (1, 0), (1, 1), (1, 1), (1, 1))
+    assert (await figures.settled(rig))["dispatch-1"]["postgres in use"] == 0
+
+
+async def test_what_is_left_behind_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = looks(monkeypatch, (1, 5), (1, 4), (1, 4), (1, 4))
+    assert (await figures.settled(rig))["dispatch-1"]["postgres in use"] == 4
+
+
+async def test_a_process_is_measured_by_itself_and_not_by_the_one_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = looks(monkeypatch, (1, 0), (2, 3), (2, 3), (2, 3))
+    assert (await figures.settled(rig))["dispatch-1"] == {"pid": 2, "age": 1, "megabytes": 1, "postgres in use": 3}
+
+
+async def test_a_process_that_comes_back_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = looks(monkeypatch, (1, 0), None, (2, 0), (2, 0), (2, 0))
+    assert (await figures.settled(rig))["dispatch-1"]["pid"] == 2
+
+
+async def test_a_process_that_stays_away_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "_SETTLED_SECONDS", -1)
+    with pytest.raises(figures.Unanswered):
+        await figures.settled(looks(monkeypatch, None))
