@@ -92,8 +92,8 @@ class Wakes:
     async def publish(self, messages: Sequence[tuple[str, bytes]]) -> bool:
         return True
 
-    async def cancel(self, run: Any, worker_id: UUID, action: str) -> None:
-        self.stopped.append(run.run_id)
+    async def cancel(self, stopping: Sequence[tuple[RunKey, UUID, str]]) -> None:
+        self.stopped += [run.run_id for run, _, _ in stopping]
 
 
 @dataclass

@@ -175,7 +175,7 @@ class SimulatedBus:
 
     def subscriptions(self) -> Subscriptions:
         """The product's, on the simulated server."""
-        return Subscriptions(self._redis, Presence())  # type: ignore[arg-type]
+        return Subscriptions(self._redis, Presence("redis://simulated"))  # type: ignore[arg-type]
 
     async def publish(self, messages: Sequence[tuple[str, bytes]]) -> bool:
         """As Bus.publish."""

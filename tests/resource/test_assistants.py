@@ -382,13 +382,13 @@ async def test_the_workers_of_all_runs_that_go_with_an_assistant_are_told_at_onc
     for name in names:
         await rows.claim(await rows.run(name, "a-1"))
     told = list[int]()
-    cancel_each = Bus.cancel_each
+    cancel = Bus.cancel
 
     async def counted(bus: Bus, stopping: Any) -> None:
         told.append(len(stopping))
-        await cancel_each(bus, stopping)
+        await cancel(bus, stopping)
 
-    monkeypatch.setattr(Bus, "cancel_each", counted)
+    monkeypatch.setattr(Bus, "cancel", counted)
     await assistants.DeleteAssistant(DeleteAssistantRequest(assistant_id="a-1", delete_threads=True))
     assert [count for count in told if count] == [5]
 

@@ -17,7 +17,7 @@ from tests.harness.waiting import until
 async def test_a_run_that_nobody_cancelled_begins_beside_a_cancel_in_redis(platform: Platform) -> None:
     run_id = str(uuid4())
     async with Bus(platform.settings) as bus:
-        await bus.cancel(RunKey(DEFAULT_TENANT, UUID(run_id)), uuid4(), "interrupt")
+        await bus.cancel([(RunKey(DEFAULT_TENANT, UUID(run_id)), uuid4(), "interrupt")])
     assert status(await platform.run("echo", {"text": "a"}, run_id=run_id)) == "success"
 
 
@@ -26,7 +26,7 @@ async def test_a_run_that_nobody_cancelled_goes_on_when_its_worker_hears_of_a_ca
     await platform.reached(run.run_id, "update", node="quick")
     worker_id = await platform.pool.fetchval("SELECT worker_id FROM runs WHERE run_id = $1", UUID(run.run_id))
     async with Bus(platform.settings) as bus:
-        await bus.cancel(RunKey(DEFAULT_TENANT, UUID(run.run_id)), worker_id, "interrupt")
+        await bus.cancel([(RunKey(DEFAULT_TENANT, UUID(run.run_id)), worker_id, "interrupt")])
     assert status(await platform.finish(run.run_id)) == "success"
 
 

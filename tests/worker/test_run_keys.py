@@ -92,7 +92,7 @@ async def test_a_claim_of_one_is_no_fence_of_the_other(pool: Pool, claimed: dict
 async def test_a_cancel_and_an_attempt_count_for_their_own_tenants_run(bus: Bus) -> None:
     mine = RunKey("default", uuid4())
     theirs = RunKey("other", mine.run_id)
-    await bus.cancel(theirs, new_uuid(), "interrupt")
+    await bus.cancel([(theirs, new_uuid(), "interrupt")])
     await bus.begin_attempts([theirs])
     assert await bus.begin_attempts([mine, theirs]) == [(1, None), (2, b"interrupt")]
     await bus.forget_run(mine)

@@ -23,6 +23,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from redis.asyncio import Redis
@@ -99,7 +100,9 @@ class Keys:
 class Presence:
     """Whether Redis answers: said once when something fails, and once when nothing has failed for a second again."""
 
-    def __init__(self) -> None:
+    def __init__(self, uri: str) -> None:
+        # Without the account.
+        self._server = urlsplit(uri).netloc.rpartition("@")[2]
         self._failed = 0
         self._back: asyncio.TimerHandle | None = None
 
@@ -108,7 +111,7 @@ class Presence:
         self._failed += 1
         self.close()
         if self._failed == 1:
-            details = {"action": "redis_unavailable", "what": what, "error": str(error)}
+            details = {"action": "redis_unavailable", "server": self._server, "what": what, "error": str(error)}
             _log.warning("redis can't be reached", extra=details)
 
     def answered(self) -> None:
@@ -123,7 +126,8 @@ class Presence:
             self._back = None
 
     def _say_back(self) -> None:
-        _log.info("redis answers again", extra={"action": "redis_back", "failed": self._failed})
+        details = {"action": "redis_back", "server": self._server, "failed": self._failed}
+        _log.info("redis answers again", extra=details)
         self._failed, self._back = 0, None
 
 
@@ -134,7 +138,7 @@ class Bus:
         self.keys = Keys(settings.redis_prefix)
         self._attempt_expiry = settings.attempt_expiry
         self._uri = settings.redis_uri
-        self._presence = Presence()
+        self._presence = Presence(settings.redis_uri)
         self._redis = Redis.from_url(
             self._uri,
             # With a time-out of its own it calls asyncio.wait_for, which on Python 3.11 may swallow a cancellation.
@@ -186,12 +190,8 @@ class Bus:
             pipe.ltrim(name, 0, _SENTINELS_KEPT - 1)
         await self._quietly("wake", pipe.execute())
 
-    async def cancel(self, run: RunKey, worker_id: UUID, action: str) -> None:
-        """Tells the worker of a run to stop it: a string for one that does not listen yet, and a message."""
-        await self.cancel_each([(run, worker_id, action)])
-
-    async def cancel_each(self, stopping: Sequence[tuple[RunKey, UUID, str]]) -> None:
-        """As cancel, for many in one round trip: run, worker and action."""
+    async def cancel(self, stopping: Sequence[tuple[RunKey, UUID, str]]) -> None:
+        """Tells workers of runs to stop them, by a string for one that does not listen yet, and by a message."""
         if not stopping:
             return
         pipe = self._redis.pipeline(transaction=False)

@@ -20,8 +20,8 @@ async def tell(bus: Bus, tenant: str, rows: Sequence[asyncpg.Record]) -> None:
     requested = [row for row in rows if row["outcome"] == "requested"]
     ended = [row for row in rows if row["outcome"] == "cancelled"]
     await asyncio.gather(
-        bus.cancel_each([(RunKey(tenant, row["run_id"]), row["worker_id"], row["cancel_action"]) for row in requested]),
-        bus.wake({row["promoted_graph_id"] for row in rows} - {None}),
+        bus.cancel([(RunKey(tenant, row["run_id"]), row["worker_id"], row["cancel_action"]) for row in requested]),
+        bus.wake([row["promoted_graph_id"] for row in rows if row["promoted_graph_id"] is not None]),
         bus.publish([message for row in ended for message in _news(bus.keys, tenant, row)]),
     )
 

@@ -55,7 +55,7 @@ class Hints:
 
     def cancel(self, run: RunKey, worker_id: UUID, action: str) -> None:
         """The run's worker has to stop it."""
-        self.later(self._bus.cancel(run, worker_id, action))
+        self.later(self._bus.cancel([(run, worker_id, action)]))
 
     def cancelled(self, tenant: str, rows: Sequence[asyncpg.Record]) -> None:
         """Cancels were decided on; `rows` as in runwire.core.cancels."""

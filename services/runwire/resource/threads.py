@@ -202,7 +202,7 @@ async def delete_locked(
 async def stop_orphans(bus: Bus, orphans: Sequence[Orphan]) -> None:
     """Tells workers to stop, and followers to look at the row, which is gone."""
     held = [(orphan.run, orphan.worker_id, "interrupt") for orphan in orphans if orphan.worker_id is not None]
-    await asyncio.gather(bus.cancel_each(held), bus.publish([(bus.keys.events(orphan.run), b"") for orphan in orphans]))
+    await asyncio.gather(bus.cancel(held), bus.publish([(bus.keys.events(orphan.run), b"") for orphan in orphans]))
 
 
 def _thread(row: asyncpg.Record, *, full: bool) -> Thread:
