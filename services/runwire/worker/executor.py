@@ -143,9 +143,7 @@ class Executor:
         self._held.update(begun)
         counted = await self._bus.begin_attempts([run.key for run in claimed])
         for held, (attempts, cancel) in zip(begun, counted, strict=True):
-            if cancel is not None:
-                await self._heed_cancel(held)
-            self._start(self._see_to_its_end(held, attempts), f"run-{held.run.run_id}")
+            self._start(self._see_to_its_end(held, attempts, cancel), f"run-{held.run.run_id}")
 
     def _holding(self, run: RunKey) -> list[Held]:
         return [held for held in self._held if held.run.key == run]
@@ -166,8 +164,10 @@ class Executor:
             if not goes_on:
                 held.ask("cancel")
 
-    async def _see_to_its_end(self, held: Held, counted: int) -> None:
+    async def _see_to_its_end(self, held: Held, counted: int, cancel: bytes | None) -> None:
         try:
+            if cancel is not None:
+                await self._heed_cancel(held)
             await self._attempt(held, counted)
         except StaleClaim:
             _log.warning("claim lost", extra={"action": "claim_lost", "run_id": str(held.run.run_id)})
