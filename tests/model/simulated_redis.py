@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from runwire.core.bus import Keys, Presence, Subscriptions
+from runwire.core.bus import Keys, Subscriptions
+from runwire.core.bus.presence import Presence
 from runwire.stream.batch import Malformed, parse
 from tests.model.virtual_loop import VirtualLoop
 from tests.model.weather import Weather
