@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -134,8 +135,8 @@ class Case:
 
     @cached_property
     def troubles(self) -> list[Trouble]:
-        """The faults."""
-        return [
+        """The faults, in the order in which they began."""
+        found = [
             Trouble(
                 entry["until"] - round(entry["seconds"] * SECOND),
                 entry["until"],
@@ -143,14 +144,23 @@ class Case:
             )
             for entry in self.evidence.of("fault")
         ]
+        return sorted(found, key=_begun)
+
+    @cached_property
+    def _longest_trouble(self) -> int:
+        return max((each.ended - each.begun for each in self.troubles), default=0)
+
+    def _troubles(self, first: int, last: int) -> list[Trouble]:
+        """Those that began between two times. There may be thousands, and each of a hundred thousand readers asks."""
+        return self.troubles[
+            bisect_left(self.troubles, first, key=_begun) : bisect_right(self.troubles, last, key=_begun)
+        ]
 
     def troubled(self, names: Iterable[str], first: int, last: int, *, after: int = SECOND) -> bool:
         """Whether a fault touched one of these between two times, or had until `after` nanoseconds before."""
         wanted = set(names)
-        return any(
-            each.begun - SECOND <= last and first <= each.ended + after and each.touches & wanted
-            for each in self.troubles
-        )
+        near = self._troubles(first - after - self._longest_trouble, last + SECOND)
+        return any(first <= each.ended + after and each.touches & wanted for each in near)
 
     @cached_property
     def of_streams(self) -> set[str]:
@@ -159,10 +169,13 @@ class Case:
 
     def last_trouble(self, names: set[str], before: int) -> int:
         """The end of the last fault that touched one of these before a time, or that time where one went on."""
-        return max(
-            (min(each.ended, before) for each in self.troubles if each.begun < before and each.touches & names),
-            default=0,
-        )
+        latest = 0
+        for each in reversed(self._troubles(0, before - 1)):
+            if each.begun + self._longest_trouble <= latest:
+                break
+            if each.touches & names:
+                latest = max(latest, min(each.ended, before))
+        return latest
 
     @cached_property
     def draining(self) -> dict[str, int]:
@@ -170,10 +183,13 @@ class Case:
         found = {life.worker_id: life.at for life in self.evidence.lives if life.event == "draining"}
         for entry in self.evidence.of("fault"):
             at, member = entry.get("told_to_end", 0), entry.get("target", "")
-            lives = [r for r in self.evidence.records if r.action == "registered" and r.member == member and r.at < at]
+            lives = self.records("registered", member, 0, at - 1)
             # One that was in trouble just before may have been dead already.
             own = {member, f"postgres<{member}", "postgres"}
-            if lives and not any(at - 8 * SECOND <= each.ended <= at and each.touches & own for each in self.troubles):
+            if lives and not any(
+                at - 8 * SECOND <= each.ended <= at and each.touches & own
+                for each in self._troubles(at - 8 * SECOND - self._longest_trouble, at)
+            ):
                 found.setdefault(lives[-1].worker_id, at)
         return found
 
@@ -182,13 +198,16 @@ class Case:
         """The member that each worker was a life of."""
         return {record.worker_id: record.member for record in self.evidence.records if record.action == "registered"}
 
+    @cached_property
+    def _records(self) -> dict[tuple[str, str], list[Record]]:
+        found: dict[tuple[str, str], list[Record]] = defaultdict(list)
+        for record in self.evidence.records:
+            found[record.action, record.member].append(record)
+        return found
+
     def records(self, action: str, member: str, first: int, last: int) -> list[Record]:
         """What a member logged between two times."""
-        return [
-            record
-            for record in self.evidence.records
-            if record.action == action and record.member == member and first <= record.at <= last
-        ]
+        return [record for record in self._records[action, member] if first <= record.at <= last]
 
     def excerpt(self, finding: Finding) -> Iterator[str]:
         """What the evidence says of the run or thread of a finding, in order of time."""
@@ -205,6 +224,10 @@ class Case:
             lines = sorted([*own, *(fault for fault in faults if first <= fault[0] <= last)])
             for at, text in lines[:_EXCERPT_LINES]:
                 yield f"{at / 1e9:.3f} {text}"
+
+
+def _begun(trouble: Trouble) -> int:
+    return trouble.begun
 
 
 def _is_about(finding: Finding, what: Any) -> bool:
