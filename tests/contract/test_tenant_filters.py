@@ -18,6 +18,7 @@ OWNED = frozenset(
         "threads",
         "runs",
         "run_events",
+        "former_claims",
         "state_requests",
         "crons",
         "webhook_deliveries",

@@ -40,7 +40,7 @@ INSERT INTO assistant_versions (assistant_id, version, graph_id, name) VALUES ('
 """
 CLEAR = """
 DELETE FROM runs; DELETE FROM threads; DELETE FROM workers; DELETE FROM webhook_deliveries;
-DELETE FROM checkpoints; DELETE FROM checkpoint_blobs; DELETE FROM checkpoint_writes
+DELETE FROM checkpoints; DELETE FROM checkpoint_blobs; DELETE FROM checkpoint_writes; DELETE FROM former_claims
 """
 _MINUTES = "interval '1 minute'"
 SHIFT = f"""

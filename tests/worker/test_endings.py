@@ -34,8 +34,8 @@ class Unheard:
         raise ConnectionResetError
 
 
-async def _insert_run(pool: Pool, *, ready: bool) -> UUID:
-    run_id = uuid4()
+async def _insert_run(pool: Pool, *, ready: bool, run_id: UUID | None = None) -> UUID:
+    run_id = run_id or uuid4()
     await pool.execute(
         "INSERT INTO runs (run_id, thread_id, assistant_id, assistant_version, graph_id, ready, due_at, request,"
         " request_digest, webhook, created_at)"
@@ -74,6 +74,23 @@ async def taken_over(pool: Pool, settings: Settings) -> tuple[tuple[Claims, Clai
     owner = await _worker(pool, settings)
     [after] = (await owner.claim(["g"], 1)).runs
     return (former, before), (owner, after)
+
+
+async def test_the_owner_of_a_removed_run_can_not_end_the_one_that_has_its_id_now(
+    pool: Pool, settings: Settings
+) -> None:
+    await pool.execute("INSERT INTO threads (thread_id) VALUES ('t')")
+    run_id = await _insert_run(pool, ready=True)
+    former = await _worker(pool, settings)
+    [before] = (await former.claim(["g"], 1)).runs
+    await pool.execute("DELETE FROM runs")
+    await _insert_run(pool, ready=True, run_id=run_id)
+    [after] = (await (await _worker(pool, settings)).claim(["g"], 1)).runs
+    state = await _state(pool, run_id)
+
+    assert (await former.finish(before, _ENDING, None)).outcome == "stale"
+    assert await _state(pool, run_id) == state
+    assert (before.claim, after.claim, after.attempts) == (1, 2, 1)
 
 
 async def test_a_former_owner_can_not_end_the_run(pool: Pool, taken_over: Any) -> None:

@@ -20,7 +20,7 @@ T = TypeVar("T")
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_LATEST_REVISION = "due_lanes"
+_LATEST_REVISION = "former_claims"
 _REVISION = "SELECT to_revision FROM migrations ORDER BY id DESC LIMIT 1"
 _RELEASE_SECONDS = 1.0
 _MIGRATION_LOCK = 0x72756E77697265

@@ -53,6 +53,18 @@ WHERE g.due_at <= now() AND EXISTS (
     WHERE just_due.due_at > just_due.created_at
 )
 
+-- name: forget_claims
+-- Of runs that were removed so long ago that none of their code is left.
+-- $1 how many at once
+DELETE FROM former_claims
+WHERE (tenant, run_id) IN (
+    SELECT tenant, run_id FROM former_claims
+    WHERE removed_at < now() - interval '1 day'
+    ORDER BY removed_at
+    LIMIT $1
+    FOR UPDATE SKIP LOCKED
+)
+
 -- name: expire_events
 -- Removes the events of runs that ended long ago, and says so in the runs.
 -- $1 retention, $2 how many runs at once
