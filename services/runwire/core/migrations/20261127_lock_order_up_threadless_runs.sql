@@ -167,6 +167,17 @@ BEGIN
             RETURN NEXT;
             RETURN;
         END IF;
+        -- What a deleted run with this id has left would be taken for this one's, by LangGraph and by a rollback.
+        IF EXISTS (
+            SELECT 1
+            -- By the id alone: a thread may have many more checkpoints than a run.
+            FROM (SELECT c.thread_id FROM checkpoints c WHERE c.metadata ->> 'run_id' = p_run_id::text OFFSET 0) AS left_over
+            WHERE left_over.thread_id = checkpoint_thread(p_tenant, p_thread_id, p_run_id)
+        ) AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.tenant = p_tenant AND r.run_id = p_run_id) THEN
+            outcome := 'id_reused';
+            RETURN NEXT;
+            RETURN;
+        END IF;
         busy := EXISTS (
             SELECT 1 FROM runs r
             WHERE r.tenant = p_tenant AND r.thread_id = p_thread_id AND r.status IN ('pending', 'running')

@@ -95,8 +95,9 @@ class RunsServiceServicer(object):
         A refused call changes nothing: it makes no thread and cancels no run.
 
         Errors: INVALID_ARGUMENT; NOT_FOUND ASSISTANT_NOT_FOUND, THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND; ALREADY_EXISTS ID_REUSED
-        (same run_id, another request); FAILED_PRECONDITION THREAD_BUSY (strategy REJECT); RESOURCE_EXHAUSTED QUOTA_EXCEEDED;
-        UNAVAILABLE DATABASE_UNAVAILABLE (call again with the same run_id).
+        (same run_id, another request; or the thread has checkpoints of a deleted run with this id); FAILED_PRECONDITION
+        THREAD_BUSY (strategy REJECT); RESOURCE_EXHAUSTED QUOTA_EXCEEDED; UNAVAILABLE DATABASE_UNAVAILABLE (call again with the
+        same run_id).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -161,7 +162,8 @@ class RunsServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteRun(self, request, context):
-        """Deletes a finished run with its events. Its thread and checkpoints stay.
+        """Deletes a finished run with its events. Its thread and checkpoints stay; as long as they do, no other run of the thread
+        can have its id.
 
         Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND; FAILED_PRECONDITION RUN_NOT_FINISHED.
         """

@@ -42,8 +42,9 @@ class RunsServiceStub:
     A refused call changes nothing: it makes no thread and cancels no run.
 
     Errors: INVALID_ARGUMENT; NOT_FOUND ASSISTANT_NOT_FOUND, THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND; ALREADY_EXISTS ID_REUSED
-    (same run_id, another request); FAILED_PRECONDITION THREAD_BUSY (strategy REJECT); RESOURCE_EXHAUSTED QUOTA_EXCEEDED;
-    UNAVAILABLE DATABASE_UNAVAILABLE (call again with the same run_id).
+    (same run_id, another request; or the thread has checkpoints of a deleted run with this id); FAILED_PRECONDITION
+    THREAD_BUSY (strategy REJECT); RESOURCE_EXHAUSTED QUOTA_EXCEEDED; UNAVAILABLE DATABASE_UNAVAILABLE (call again with the
+    same run_id).
     """
     BatchCreateRuns: _grpc.UnaryUnaryMultiCallable[_runs_pb2.BatchCreateRunsRequest, _runs_pb2.BatchCreateRunsResponse]
     """Creates 1 to 100 runs in one transaction: all of them or none. Runs of one thread are created in the order of the
@@ -79,7 +80,8 @@ class RunsServiceStub:
     Errors: INVALID_ARGUMENT (no filter at all is refused). Ids that do not exist are left out of the answer.
     """
     DeleteRun: _grpc.UnaryUnaryMultiCallable[_runs_pb2.DeleteRunRequest, _runs_pb2.DeleteRunResponse]
-    """Deletes a finished run with its events. Its thread and checkpoints stay.
+    """Deletes a finished run with its events. Its thread and checkpoints stay; as long as they do, no other run of the thread
+    can have its id.
 
     Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND; FAILED_PRECONDITION RUN_NOT_FINISHED.
     """
@@ -103,8 +105,9 @@ class RunsServiceAsyncStub(RunsServiceStub):
     A refused call changes nothing: it makes no thread and cancels no run.
 
     Errors: INVALID_ARGUMENT; NOT_FOUND ASSISTANT_NOT_FOUND, THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND; ALREADY_EXISTS ID_REUSED
-    (same run_id, another request); FAILED_PRECONDITION THREAD_BUSY (strategy REJECT); RESOURCE_EXHAUSTED QUOTA_EXCEEDED;
-    UNAVAILABLE DATABASE_UNAVAILABLE (call again with the same run_id).
+    (same run_id, another request; or the thread has checkpoints of a deleted run with this id); FAILED_PRECONDITION
+    THREAD_BUSY (strategy REJECT); RESOURCE_EXHAUSTED QUOTA_EXCEEDED; UNAVAILABLE DATABASE_UNAVAILABLE (call again with the
+    same run_id).
     """
     BatchCreateRuns: _aio.UnaryUnaryMultiCallable[_runs_pb2.BatchCreateRunsRequest, _runs_pb2.BatchCreateRunsResponse]  # type: ignore[assignment]
     """Creates 1 to 100 runs in one transaction: all of them or none. Runs of one thread are created in the order of the
@@ -140,7 +143,8 @@ class RunsServiceAsyncStub(RunsServiceStub):
     Errors: INVALID_ARGUMENT (no filter at all is refused). Ids that do not exist are left out of the answer.
     """
     DeleteRun: _aio.UnaryUnaryMultiCallable[_runs_pb2.DeleteRunRequest, _runs_pb2.DeleteRunResponse]  # type: ignore[assignment]
-    """Deletes a finished run with its events. Its thread and checkpoints stay.
+    """Deletes a finished run with its events. Its thread and checkpoints stay; as long as they do, no other run of the thread
+    can have its id.
 
     Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND; FAILED_PRECONDITION RUN_NOT_FINISHED.
     """
@@ -166,8 +170,9 @@ class RunsServiceServicer:
         A refused call changes nothing: it makes no thread and cancels no run.
 
         Errors: INVALID_ARGUMENT; NOT_FOUND ASSISTANT_NOT_FOUND, THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND; ALREADY_EXISTS ID_REUSED
-        (same run_id, another request); FAILED_PRECONDITION THREAD_BUSY (strategy REJECT); RESOURCE_EXHAUSTED QUOTA_EXCEEDED;
-        UNAVAILABLE DATABASE_UNAVAILABLE (call again with the same run_id).
+        (same run_id, another request; or the thread has checkpoints of a deleted run with this id); FAILED_PRECONDITION
+        THREAD_BUSY (strategy REJECT); RESOURCE_EXHAUSTED QUOTA_EXCEEDED; UNAVAILABLE DATABASE_UNAVAILABLE (call again with the
+        same run_id).
         """
 
     def BatchCreateRuns(
@@ -238,7 +243,8 @@ class RunsServiceServicer:
         request: _runs_pb2.DeleteRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_runs_pb2.DeleteRunResponse, _abc.Awaitable[_runs_pb2.DeleteRunResponse]]:
-        """Deletes a finished run with its events. Its thread and checkpoints stay.
+        """Deletes a finished run with its events. Its thread and checkpoints stay; as long as they do, no other run of the thread
+        can have its id.
 
         Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND; FAILED_PRECONDITION RUN_NOT_FINISHED.
         """
