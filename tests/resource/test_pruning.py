@@ -25,6 +25,9 @@ from tests.worker.checkpoint_graphs import delta_graph
 if TYPE_CHECKING:
     from runwire.api.resource.v1.threads_pb2_grpc import ThreadsServiceAsyncStub
 
+LASTING = 180
+"""A time to live, in minutes, that is not over: the process's own sweeper comes round meanwhile."""
+
 DELETE, KEEP_LATEST = TtlStrategy.TTL_STRATEGY_DELETE, TtlStrategy.TTL_STRATEGY_KEEP_LATEST
 
 
@@ -77,7 +80,7 @@ async def test_threads_are_deleted_with_all_they_hold(
     threads: ThreadsServiceAsyncStub, pool: Pool, rows: Rows, strategy: TtlStrategy | None
 ) -> None:
     assistant_id = await rows.graph("agent")
-    await store(pool, "t-1", "t-2", "t-3")
+    await store(pool, "t-1", "t-2", "t-3", minutes=LASTING)
     await run_graph(pool, "t-1")
     run_id = await rows.run("t-1", assistant_id)
     await rows.claim(run_id)
@@ -91,7 +94,7 @@ async def test_threads_are_deleted_with_all_they_hold(
 async def test_keeping_the_latest_state_keeps_a_delta_channel_whole(
     threads: ThreadsServiceAsyncStub, pool: Pool
 ) -> None:
-    await store(pool, "t-1")
+    await store(pool, "t-1", minutes=LASTING)
     before = await run_graph(pool, "t-1")
     count, changed = await checkpoints(pool, "t-1"), await pool.fetchval("SELECT updated_at FROM threads")
     assert await prune(threads, ["t-1"], KEEP_LATEST) == 1
@@ -105,7 +108,7 @@ async def test_keeping_the_latest_state_keeps_a_delta_channel_whole(
 async def test_threads_with_an_active_run_are_left_alone(
     threads: ThreadsServiceAsyncStub, pool: Pool, rows: Rows, strategy: TtlStrategy, claimed: bool
 ) -> None:
-    await store(pool, "t-1")
+    await store(pool, "t-1", minutes=LASTING)
     await run_graph(pool, "t-1")
     count = await checkpoints(pool, "t-1")
     run_id = await rows.run("t-1", await rows.graph("agent"))
@@ -120,8 +123,8 @@ async def test_many_threads_are_pruned_in_batches_and_none_of_another_tenant(
     threads: ThreadsServiceAsyncStub, pool: Pool, strategy: TtlStrategy
 ) -> None:
     names = [f"t-{number}" for number in range(35)]
-    await store(pool, *names)
-    await store(pool, "theirs", tenant="other")
+    await store(pool, *names, minutes=LASTING)
+    await store(pool, "theirs", tenant="other", minutes=LASTING)
     assert await prune(threads, [*names, "theirs"], strategy) == 35
     assert len(await ids(pool)) == (1 if strategy == DELETE else 36)
 
@@ -145,7 +148,7 @@ async def test_a_run_that_is_created_meanwhile_keeps_its_thread(
     threads: ThreadsServiceAsyncStub, pool: Pool, rows: Rows, strategy: TtlStrategy
 ) -> None:
     assistant_id = await rows.graph("agent")
-    await store(pool, "t-1")
+    await store(pool, "t-1", minutes=LASTING)
     # So that the run does not change the thread's row.
     await pool.execute("UPDATE threads SET graph_id = 'agent', assistant_id = $1", assistant_id)
     async with pool.acquire() as connection, connection.transaction():
