@@ -53,6 +53,19 @@ async def test_a_part_does_not_start_on_an_older_schema(
     assert refused.output.count("\n") == 1
 
 
+async def test_a_part_does_not_start_before_the_first_migration_is_done(
+    start: Start, servers: Servers, database_uri: str
+) -> None:
+    connection = await asyncpg.connect(database_uri)
+    await connection.execute("DELETE FROM migrations")
+    await connection.close()
+
+    refused = start("resource", DATABASE_URI=database_uri, REDIS_URI=servers.redis_uri)
+
+    assert await refused.end() == 1
+    assert 'its schema is at revision "initial"' in refused.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "variables", "sentence"),
     [

@@ -145,7 +145,7 @@ OF_RUNS: Mapping[str, tuple[str, Any]] = {
     "cancel by filter": (runs._SQL["cancel_matching"], lambda _: ("default", None, None, "interrupt", 100)),
     "cancel of an assistant": (assistants._SQL["cancel_runs"], lambda _: ("default", "a")),
     "an executor is gone": (registration.SQL["release_runs"], lambda world: (world.worker_id, None, False)),
-    "strays": (claims.SQL["release_strays"], lambda world: (world.worker_id, 1, [], [])),
+    "strays": (claims.SQL["release_strays"], lambda world: (world.worker_id, 1, [], [], [])),
     "a worker is dead": (clockwork._SQL["reap"], lambda _: (1,)),
 }
 OF_THREADS: Mapping[str, tuple[str, Any]] = {

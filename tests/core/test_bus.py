@@ -159,3 +159,21 @@ async def test_redis_is_not_back_while_some_of_its_commands_fail(
         assert len(_said(caplog, proxy.address, "redis_unavailable")) == 1
         assert not _said(caplog, proxy.address, "redis_back")
         await client.delete(bus.keys.wake("graph"))
+
+
+async def test_a_pop_that_is_late_does_not_say_that_redis_is_away(
+    servers: Servers, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def held_up(*_: object) -> None:
+        # As where users' code has blocked the loop: the answer is there, and nobody has looked.
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Redis, "blpop", held_up)
+    server = urlsplit(servers.redis_uri).netloc.rpartition("@")[2]
+    async with proxy_of(server) as proxy, Bus(_settings(servers.redis_uri.replace(server, proxy.address))) as bus:
+        waiter = bus.waiter()
+        assert not await waiter.pop(["list"], 0.1)
+        await waiter.aclose()
+        assert not _said(caplog, proxy.address, "redis_unavailable")

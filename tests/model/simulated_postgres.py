@@ -122,6 +122,7 @@ class SimulatedPostgres:
             "thread_id": run.thread_id,
             "status": run.status,
             "claim": run.claim,
+            "has_begun": run.began_at is not None,
             "event_log": run.event_log,
             "events_expired": run.events_expired,
             "error_type": run.error_type,

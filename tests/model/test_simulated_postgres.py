@@ -20,16 +20,16 @@ from tests.model.weather import Weather
 _LOG = sql.load(log.__file__)
 _THREAD_LOG = sql.load(thread_log.__file__)
 _INSERT = """
-INSERT INTO runs (run_id, assistant_id, assistant_version, graph_id, status, worker_id, claim, due_at, request,
-    request_digest, created_at)
-VALUES ($1, 'a', 1, 'g', 'running', gen_random_uuid(), 1, now(), '', '', now())
+INSERT INTO runs (run_id, assistant_id, assistant_version, graph_id, status, worker_id, claim, began_at, due_at,
+    request, request_digest, created_at)
+VALUES ($1, 'a', 1, 'g', 'running', gen_random_uuid(), 1, now(), now(), '', '', now())
 """
-_BATCH = ("batch_claim", "first_seq", "last_seq", "events", "found", "status", "claim", "events_expired")
+_BATCH = ("batch_claim", "first_seq", "last_seq", "events", "found", "status", "claim", "has_begun", "events_expired")
 
 
 def _simulated(run_id: UUID) -> tuple[SimulatedPostgres, RunRow]:
     made = SimulatedPostgres(VirtualLoop(random.Random(0)), random.Random(0), Weather())
-    run = made.runs[run_id] = RunRow(run_id, status="running", claim=1)
+    run = made.runs[run_id] = RunRow(run_id, status="running", claim=1, began_at=0.0)
     return made, run
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -76,21 +77,31 @@ async def taken_over(pool: Pool, settings: Settings) -> tuple[tuple[Claims, Clai
     return (former, before), (owner, after)
 
 
-async def test_the_owner_of_a_removed_run_can_not_end_the_one_that_has_its_id_now(
-    pool: Pool, settings: Settings
-) -> None:
-    await pool.execute("INSERT INTO threads (thread_id) VALUES ('t')")
-    run_id = await _insert_run(pool, ready=True)
-    former = await _worker(pool, settings)
-    [before] = (await former.claim(["g"], 1)).runs
+async def _is_over(pool: Pool, owner: Claims, run: ClaimedRun) -> None:
+    """It ends as runs do; then its row is removed."""
+    assert (await owner.finish(run, _ENDING, None)).outcome == "finished"
     await pool.execute("DELETE FROM runs")
-    await _insert_run(pool, ready=True, run_id=run_id)
-    [after] = (await (await _worker(pool, settings)).claim(["g"], 1)).runs
-    state = await _state(pool, run_id)
+
+
+async def _is_removed(pool: Pool, owner: Claims, run: ClaimedRun) -> None:
+    """Its row is removed while it runs."""
+    await pool.execute("DELETE FROM runs")
+
+
+@pytest.mark.parametrize("goes", [_is_over, _is_removed])
+async def test_the_owners_of_a_run_that_is_gone_can_not_end_the_one_that_has_its_id_now(
+    pool: Pool, taken_over: Any, goes: Callable[[Pool, Claims, ClaimedRun], Awaitable[None]]
+) -> None:
+    (former, before), (owner, after) = taken_over
+    await goes(pool, owner, after)
+    await _insert_run(pool, ready=True, run_id=before.run_id)
+    [anew] = (await owner.claim(["g"], 1)).runs
+    state = await _state(pool, before.run_id)
 
     assert (await former.finish(before, _ENDING, None)).outcome == "stale"
-    assert await _state(pool, run_id) == state
-    assert (before.claim, after.claim, after.attempts) == (1, 2, 1)
+    assert (await owner.finish(after, _ENDING, None)).outcome == "stale"
+    assert await _state(pool, before.run_id) == state
+    assert (before.claim, after.claim, anew.claim, anew.attempts) == (1, 2, 3, 1)
 
 
 async def test_a_former_owner_can_not_end_the_run(pool: Pool, taken_over: Any) -> None:

@@ -146,3 +146,15 @@ async def test_a_stale_claim_logs_nothing(pool: Pool, bus: Bus, settings: Settin
     await outbox._log_pending()
 
     assert await _logged(pool, run_id) == []
+
+
+async def test_events_of_two_claims_of_a_run_go_out_side_by_side(
+    pool: Pool, bus: Bus, settings: Settings, run_id: UUID
+) -> None:
+    outbox = Outbox(pool, bus, settings)
+    former, own = (outbox.open(Fence(run_id, claim), logged=True) for claim in (0, 1))
+    outbox.add(own, b"own")
+    outbox.add(former, b"former")
+    assert [message for _, message in outbox._take_messages()] == [b"own", b"former"]
+    await outbox._log_pending()
+    assert await _logged(pool, run_id) == [(1, 1, b"own")]

@@ -124,7 +124,8 @@ async def connect(
 async def _refuse_older_schema(pool: Pool) -> None:
     """A revision that is not known is a newer version's, beside which this one goes on while that is rolled out."""
     try:
-        revision = await pool.fetchval(_REVISION)
+        # The table is there before the first migration is done.
+        revision = await pool.fetchval(_REVISION) or "initial"
     except asyncpg.UndefinedTableError:
         revision = "initial"
     older = {file.stem.partition("_")[2].partition("_up_")[0] for file in _MIGRATIONS.glob("*.sql")}

@@ -286,7 +286,7 @@ class Follower:
         self._send_all_live()
         if self._ended:
             return
-        if not row.event_log and row.claim > 0:
+        if not row.event_log and row.has_begun:
             if row.has_just_ended and not self._waits_for_unlogged_end:
                 # Its last events may be on their way, and nowhere else.
                 self._waits_for_unlogged_end = True

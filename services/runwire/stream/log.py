@@ -28,6 +28,7 @@ class RunRow:
     thread_id: str | None
     status: str
     claim: int
+    has_begun: bool
     event_log: bool
     events_expired: bool
     error_type: str | None
@@ -98,6 +99,7 @@ def _run_row(row: asyncpg.Record) -> RunRow:
         thread_id=row["thread_id"],
         status=row["status"],
         claim=row["claim"],
+        has_begun=row["has_begun"],
         event_log=row["event_log"],
         events_expired=row["events_expired"],
         error_type=row["error_type"],

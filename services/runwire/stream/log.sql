@@ -4,7 +4,8 @@
 -- then as many as fit; `found` counts those that could have been in it, up to the limit.
 -- $1 tenant, $2 run, $3 claim and $4 number of the event before the page, $5 bytes and $6 batches of a page
 SELECT
-    r.thread_id, r.status, r.claim, r.event_log, r.events_expired, r.error_type, r.error_message, r.finished_at,
+    r.thread_id, r.status, r.claim, r.began_at IS NOT NULL AS has_begun, r.event_log, r.events_expired,
+    r.error_type, r.error_message, r.finished_at,
     COALESCE(r.finished_at > now() - interval '5 seconds', false) AS has_just_ended,
     page.claim AS batch_claim, page.first_seq, page.last_seq, page.events, page.found
 FROM runs r

@@ -117,10 +117,10 @@ class Claims:
         )
         return Taken([_claimed(row) for row in rows if row["run_id"] is not None], rows[0]["more"])
 
-    async def release_strays(self, known: Collection[RunKey]) -> list[str]:
+    async def release_strays(self, known: Collection[ClaimedRun]) -> list[str]:
         """Gives back runs that were claimed without our hearing of it. Returns the graphs to wake a worker for."""
-        names = [run.tenant for run in known], [run.run_id for run in known]
-        rows = await self._pool.fetch(SQL["release_strays"], self._worker_id, self._executor, *names)
+        claims = [run.tenant for run in known], [run.run_id for run in known], [run.claim for run in known]
+        rows = await self._pool.fetch(SQL["release_strays"], self._worker_id, self._executor, *claims)
         return [row["graph_id"] for row in rows if row["graph_id"] is not None]
 
     async def goes_on(self, run: ClaimedRun) -> bool:

@@ -51,14 +51,14 @@ LEFT JOIN taken ON true
 
 -- name: release_strays
 -- Gives back what a claim took without its executor hearing of it: no code of these runs has begun.
--- $1 worker, $2 executor, $3 tenants and $4 ids of the runs that the executor knows of
+-- $1 worker, $2 executor, $3 tenants, $4 ids and $5 claims of the runs that the executor knows of
 SELECT release_run(stray.tenant, stray.run_id, stray.claim, false, interval '0') AS graph_id
 FROM (
     SELECT r.tenant, r.run_id, r.claim FROM runs r
     WHERE r.worker_id = $1 AND r.executor = $2 AND r.status = 'running'
     AND NOT EXISTS (
-        SELECT FROM unnest($3::text[], $4::uuid[]) AS known (tenant, run_id)
-        WHERE (known.tenant, known.run_id) = (r.tenant, r.run_id)
+        SELECT FROM unnest($3::text[], $4::uuid[], $5::int[]) AS known (tenant, run_id, claim)
+        WHERE (known.tenant, known.run_id, known.claim) = (r.tenant, r.run_id, r.claim)
     )
     ORDER BY r.thread_id COLLATE "C", r.tenant COLLATE "C", r.due_at DESC, r.position DESC
 ) AS stray

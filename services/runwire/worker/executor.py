@@ -119,7 +119,7 @@ class Executor:
         loop = asyncio.get_running_loop()
         try:
             if loop.time() < self._unsure_until:
-                await self._bus.wake(await self._claims.release_strays({held.run.key for held in self._held}))
+                await self._bus.wake(await self._claims.release_strays([held.run for held in self._held]))
             taken = await self._claims.claim(self._graphs.ids, limit)
         except Exception as error:
             if not is_transient(error):

@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from runwire.core.bus import Bus
-from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool, is_transient
 from runwire.core.settings import Settings
 from runwire.core.sql import load
@@ -49,8 +48,9 @@ class Outbox:
         self._flush_interval = settings.event_flush_interval.total_seconds()
         self._limit = settings.event_buffer_bytes
         self._bytes = 0
-        self._dirty: dict[RunKey, RunOutbox] = {}
-        self._unlogged: dict[RunKey, RunOutbox] = {}
+        # In the order in which they came. One executor may hold two claims of one run id.
+        self._dirty: dict[RunOutbox, None] = {}
+        self._unlogged: dict[RunOutbox, None] = {}
         self._publishing = asyncio.Lock()
         self._wake_publisher = asyncio.Event()
         self._wake_logger = asyncio.Event()
@@ -80,18 +80,18 @@ class Outbox:
     def add(self, run: RunOutbox, event: bytes) -> None:
         """Takes the run's next event."""
         run.to_publish.append(event)
-        self._dirty[run.fence.run] = run
+        self._dirty[run] = None
         self._wake_publisher.set()
         if run.logged:
             run.to_log.append(event)
-            self._unlogged[run.fence.run] = run
+            self._unlogged[run] = None
             self._grow(len(event))
             self._wake_logger.set()
 
     def publish_only(self, run: RunOutbox, event: bytes) -> None:
         """Takes an event that is in the log already."""
         run.to_publish.append(event)
-        self._dirty[run.fence.run] = run
+        self._dirty[run] = None
         self._wake_publisher.set()
 
     def tell_thread(self, run: RunOutbox, tenant: str, thread_id: str | None) -> None:
@@ -110,7 +110,7 @@ class Outbox:
         """What is still to be logged of a run that ends; from here on it is the caller's to write."""
         if run.in_flight is not None:
             await asyncio.wait([run.in_flight])
-        self._unlogged.pop(run.fence.run, None)
+        self._unlogged.pop(run, None)
         if not run.to_log:
             return None
         batch = LoggedEvents(run.log_from, run.log_from + len(run.to_log) - 1, b"".join(run.to_log))
@@ -142,7 +142,7 @@ class Outbox:
     def _take_messages(self) -> list[tuple[str, bytes]]:
         dirty, self._dirty = self._dirty, {}
         messages = []
-        for run in dirty.values():
+        for run in dirty:
             events, run.to_publish = run.to_publish, []
             messages += [(run.channel, pack) for _, pack in _packs(events)]
             if run.to_tell:
@@ -158,7 +158,7 @@ class Outbox:
             await self._log_pending()
 
     async def _log_pending(self) -> None:
-        runs, self._unlogged = list(self._unlogged.values()), {}
+        runs, self._unlogged = list(self._unlogged), {}
         done = asyncio.get_running_loop().create_future()
         taken = []
         for run in runs:
@@ -194,7 +194,7 @@ class Outbox:
     def _put_back(self, taken: list[tuple[RunOutbox, list[bytes]]]) -> None:
         for run, events in taken:
             run.to_log = events + run.to_log
-            self._unlogged[run.fence.run] = run
+            self._unlogged[run] = None
         self._wake_logger.set()
 
 

@@ -32,7 +32,9 @@ class Waiter:
             async with asyncio.timeout(timeout + 2):
                 popped = await self._redis.blpop(list(lists), timeout)
         except FAILURES as error:
-            self._presence.failed("pop", error)
+            # Too late may also be a loop that users' code has blocked.
+            if not isinstance(error, TimeoutError):
+                self._presence.failed("pop", error)
             spent = asyncio.get_running_loop().time() - began
             await asyncio.sleep(max(0.0, min(timeout, 1.0) - spent))
             return False

@@ -1,6 +1,6 @@
--- The claims of runs that were removed before their end. A run that is created with the id of one goes on counting where that one
--- stopped: its code may still be ending, or its process be stopped, and what it writes then has to bear an older claim than the
--- new run's.
+-- The claims of runs that are gone. A run that is created with the id of one goes on counting where that one stopped: code of any
+-- of its claims may still be ending, or its process be stopped, and what it writes then has to bear an older claim than the new
+-- run's. So a run has been begun where it has a `began_at`; its claim does not tell.
 
 CREATE TABLE former_claims (
     tenant text NOT NULL,
@@ -17,7 +17,8 @@ LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO former_claims (tenant, run_id, claim)
     SELECT g.tenant, g.run_id, g.claim FROM gone g
-    WHERE g.claim > 0 AND g.finished_at IS NULL
+    -- Of one that ended a day ago no code is left.
+    WHERE g.claim > 0 AND COALESCE(g.finished_at, now()) > now() - interval '1 day'
     ORDER BY g.tenant, g.run_id
     ON CONFLICT (tenant, run_id) DO UPDATE SET claim = EXCLUDED.claim, removed_at = EXCLUDED.removed_at;
     RETURN NULL;
@@ -40,3 +41,48 @@ $$;
 
 CREATE TRIGGER runs_go_on_counting BEFORE INSERT ON runs
 FOR EACH ROW EXECUTE FUNCTION go_on_counting();
+
+-- Gives a thread's turn to the run that is due first: it becomes ready, which is to say claimable once it is due. A run that
+-- is running keeps the turn, and so does one that a worker has begun before: what comes next builds on its checkpoints.
+-- An update of the thread's state that has not ended keeps it from all of them. The caller holds the thread's lock. Returns the
+-- graph of a run that has got the turn just now, or NULL: there is nothing to wake a worker for.
+CREATE OR REPLACE FUNCTION pass_turn_on(p_tenant text, p_thread_id text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    holder record;
+    following uuid;
+    promoted_graph_id text;
+BEGIN
+    -- One statement: a claim, which does not wait for the thread's lock, makes the one that is ready the one that runs.
+    SELECT h.run_id, h.keeps INTO holder
+    FROM (
+        SELECT r.run_id, true AS keeps FROM runs r
+        WHERE r.tenant = p_tenant AND r.thread_id = p_thread_id AND r.status = 'running'
+        UNION ALL
+        SELECT r.run_id, r.began_at IS NOT NULL FROM runs r
+        WHERE r.tenant = p_tenant AND r.thread_id = p_thread_id AND r.ready
+    ) h;
+    IF holder.keeps OR EXISTS (
+        SELECT 1 FROM state_requests s
+        WHERE s.tenant = p_tenant AND s.thread_id = p_thread_id AND s.kind = 'update' AND s.status <> 'done'
+    ) THEN
+        RETURN NULL;
+    END IF;
+    SELECT r.run_id INTO following FROM runs r
+    WHERE r.tenant = p_tenant AND r.thread_id = p_thread_id AND r.status = 'pending'
+    ORDER BY r.due_at, r.position
+    LIMIT 1;
+    IF following IS NULL OR following = holder.run_id THEN
+        RETURN NULL;
+    END IF;
+    IF holder.run_id IS NOT NULL THEN
+        UPDATE runs SET ready = false WHERE tenant = p_tenant AND run_id = holder.run_id AND worker_id IS NULL;
+        IF NOT FOUND THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    UPDATE runs SET ready = true WHERE tenant = p_tenant AND run_id = following
+    RETURNING graph_id INTO promoted_graph_id;
+    RETURN promoted_graph_id;
+END
+$$;

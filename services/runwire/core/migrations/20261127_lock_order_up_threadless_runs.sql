@@ -96,6 +96,25 @@ BEGIN
 END
 $$;
 
+CREATE INDEX checkpoint_writes_of_commands ON checkpoint_writes (run_id)
+WHERE task_id = '00000000-0000-0000-0000-000000000000';
+
+-- Whether a thread has checkpoints of a run, or, on those of another one, what its Command writes. By the id alone: a thread may
+-- have many more checkpoints than a run.
+CREATE FUNCTION wrote_on_thread(p_tenant text, p_thread_id text, p_run_id uuid) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM (
+            SELECT c.thread_id FROM checkpoints c WHERE c.metadata ->> 'run_id' = p_run_id::text
+            UNION ALL
+            SELECT w.thread_id FROM checkpoint_writes w
+            WHERE w.run_id = p_run_id AND w.task_id = '00000000-0000-0000-0000-000000000000'
+            OFFSET 0
+        ) AS written
+        WHERE written.thread_id = checkpoint_thread(p_tenant, p_thread_id, p_run_id)
+    )
+$$;
+
 -- Stores a run. outcome: 'created', 'exists' (same id, same request), 'id_reused', 'thread_not_found', 'checkpoint_not_found',
 -- 'thread_busy', 'assistant_changed' (p_assistant_version is not the latest any more: read the assistant again). Nothing is
 -- changed unless it is 'created'. For the strategies that cancel: `ended` are the pending runs that have ended here, and
@@ -168,12 +187,9 @@ BEGIN
             RETURN;
         END IF;
         -- What a deleted run with this id has left would be taken for this one's, by LangGraph and by a rollback.
-        IF EXISTS (
-            SELECT 1
-            -- By the id alone: a thread may have many more checkpoints than a run.
-            FROM (SELECT c.thread_id FROM checkpoints c WHERE c.metadata ->> 'run_id' = p_run_id::text OFFSET 0) AS left_over
-            WHERE left_over.thread_id = checkpoint_thread(p_tenant, p_thread_id, p_run_id)
-        ) AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.tenant = p_tenant AND r.run_id = p_run_id) THEN
+        IF wrote_on_thread(p_tenant, p_thread_id, p_run_id)
+            AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.tenant = p_tenant AND r.run_id = p_run_id)
+        THEN
             outcome := 'id_reused';
             RETURN NEXT;
             RETURN;
