@@ -219,8 +219,8 @@ audit() {
     cat "$scratch/words" "$scratch/audit.json"
     die "there are known advisories: see above."
   fi
-  pinned=$(grep -o '"name":' "$scratch/audit.json" | wc -l)
-  unknown=$(grep -o '"skip_reason":' "$scratch/audit.json" | wc -l)
+  pinned=$({ grep -o '"name":' "$scratch/audit.json" || true; } | wc -l)
+  unknown=$({ grep -o '"skip_reason":' "$scratch/audit.json" || true; } | wc -l)
   echo "audit: no known advisory against $((pinned - unknown)) of $pinned packages; the registry tells nothing of $unknown"
 }
 
