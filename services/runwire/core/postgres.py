@@ -21,7 +21,7 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LATEST_REVISION = "former_claims"
-_REVISION = "SELECT to_revision FROM migrations ORDER BY id DESC LIMIT 1"
+_REVISION = "SELECT to_revision FROM public.migrations ORDER BY id DESC LIMIT 1"
 _RELEASE_SECONDS = 1.0
 _MIGRATION_LOCK = 0x72756E77697265
 
