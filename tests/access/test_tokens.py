@@ -30,6 +30,7 @@ from tests.access.authorities import Authority, server_context
 from tests.access.conftest import bearer, refused_on
 from tests.access.issuer import AUDIENCE, ISSUER, Issuer, unsigned
 from tests.contract.rpcs import all_rpcs
+from tests.harness.waiting import until
 
 [LIST_THREADS] = [rpc for rpc in all_rpcs() if rpc.name == "ListThreads"]
 
@@ -360,6 +361,24 @@ async def test_a_key_that_was_withdrawn_while_nobody_called_is_not_used_again(
         clock.passed += 301
         assert await asyncio.gather(*(tokens.identity(old) for _ in range(3))) == [None] * 3
     assert issuer.asked == 2
+
+
+async def test_nobody_waits_where_keys_are_asked_for_again_before_they_are_old(
+    publisher: tuple[Issuer, str], clock: Clock
+) -> None:
+    issuer, url = publisher
+
+    async def asked_again() -> bool:
+        return issuer.asked == 2
+
+    async with verifying(asking(url)) as tokens:
+        assert await tokens.identity(issuer.token("old")) is not None
+        issuer.may_answer.clear()
+        clock.passed += 250
+        async with asyncio.timeout(1):
+            assert await tokens.identity(issuer.token("old")) is not None
+        await until(asked_again)
+        issuer.may_answer.set()
 
 
 async def test_nobody_waits_for_an_issuer_that_has_just_been_found_away(

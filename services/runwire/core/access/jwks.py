@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 
 _FETCH_SECONDS = 5.0
 _FRESH_SECONDS = 300.0
+_SOON_OLD_SECONDS = 240.0  # fetched beside the calls from then on, so that none has to wait where there are many
 _USABLE_SECONDS = 3600.0  # a provider that is away for longer may have withdrawn a key
 _COOL_SECONDS = 5.0  # so that tokens with invented key ids can't make us flood it
 _MOST_BYTES = 1024 * 1024
@@ -73,7 +74,7 @@ class FetchedKeys:
         if found is None or now - self._tried >= _FRESH_SECONDS or now - self._fetched >= _USABLE_SECONDS:
             await self._fetch()
             found = _chosen(self._keys, key_id)
-        elif now - self._fetched >= _FRESH_SECONDS:
+        elif now - self._fetched >= _SOON_OLD_SECONDS:
             self._begin_fetch()
         if time.monotonic() - self._fetched >= _USABLE_SECONDS:
             raise AuthenticationUnavailable
