@@ -53,6 +53,7 @@ def test_a_changed_file_is_in_force_at_the_next_call(tmp_path: Path) -> None:
         (f"[default]\nbytes_per_second = 1{'0' * 400}\n", "default.bytes_per_second"),
         ("[tenant.acme]\nrequests_per_second = 'x'\n", "tenant.acme.requests_per_second"),
         ("[acme]\n", "acme"),
+        ("[tenant.'']\nopen_runs = 1\n", "tenant"),
         ("open_runs", "can't be used"),
     ],
 )

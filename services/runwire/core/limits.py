@@ -5,9 +5,11 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from runwire.core.access.grants import TENANT
 from runwire.core.access.rereading import Reread
 from runwire.core.settings import Settings
 
@@ -33,7 +35,7 @@ class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     default: Limits = Limits()
-    tenant: dict[str, Limits] = Field(default_factory=dict)
+    tenant: dict[Annotated[str, Field(pattern=f"^{TENANT}$")], Limits] = Field(default_factory=dict)
 
     def of(self, tenant: str) -> Limits:
         """A tenant's own limits where it has some, else those of all."""
