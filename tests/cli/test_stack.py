@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 
 from runwire.cli.errors import StackError
 from runwire.cli.health import wait_until_serving
-from runwire.cli.stack import HEALTH_NAMES, running
+from runwire.cli.process import Process
+from runwire.cli.stack import HEALTH_NAMES, _failed, running
 from runwire.core.settings import Settings
 
 
@@ -50,3 +52,12 @@ async def test_a_process_that_ends_at_once_is_told_by_its_last_words(settings: S
         async with running(lame, log_dir=tmp_path, processes=["resource"]):
             pass
     assert "can't work with the database" in str(caught.value)
+
+
+def test_the_exception_that_ended_a_process_is_shown_as_a_person_reads_it(tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    record = {"level": "CRITICAL", "exc_info": "Traceback (most recent call last):\n  …\nValueError: no"}
+    log.write_text(f"plain words\n{json.dumps(record)}\n")
+    process = Process("worker", "worker", "", {}, log)
+    shown = str(_failed(process, "ended")).splitlines()
+    assert shown[1:] == ["  plain words", "  Traceback (most recent call last):", "    …", "  ValueError: no"]

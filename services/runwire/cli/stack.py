@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from runwire.cli.caller import CALLERS_OWN
@@ -165,4 +166,12 @@ def _failed(process: Process, what: str) -> StackError:
 
 
 def _indented(lines: Iterable[str]) -> Iterable[str]:
-    return (f"  {line}" for line in lines)
+    for line in lines:
+        yield from (f"  {part}" for part in _unfolded(line).splitlines())
+
+
+def _unfolded(line: str) -> str:
+    """A record that ends a process, as a person reads it: the traceback."""
+    with suppress(ValueError, TypeError, KeyError):
+        return str(json.loads(line)["exc_info"])
+    return line
