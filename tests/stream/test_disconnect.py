@@ -89,7 +89,7 @@ async def test_a_connection_that_falls_silent_cancels(
     producer: Producer, pool: Pool, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "_KEEPALIVE_MS", 1_000)
-    monkeypatch.setattr(server, "_KEEPALIVE_TIMEOUT_MS", 500)
+    monkeypatch.setattr(server, "_PING_TIMEOUT_MS", 500)
     attempt = await producer.begin()
     async with (
         running(settings) as port,

@@ -173,16 +173,17 @@ def connect_sync(
 
 
 def channel_options() -> list[tuple[str, Any]]:
-    """For channels of your own: retries by the service config, large messages, lost connections found in 40 seconds."""
+    """For channels of your own: retries by the service config, large messages, dead connections found in 90 seconds."""
     return [
         ("grpc.service_config", json.dumps(service_config())),
         ("grpc.max_receive_message_length", -1),
         ("grpc.max_send_message_length", -1),
         # The first limit is for packets that nobody acknowledges, the second for pings that nobody answers: a stopped
-        # process, or a proxy that has lost what is behind it, still acknowledges packets.
+        # process, or a proxy that has lost what is behind it, still acknowledges packets. It is no shorter, since on a
+        # slow link an answer may lie behind a large message.
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
-        ("grpc.http2.ping_timeout_ms", 10_000),
+        ("grpc.http2.ping_timeout_ms", 60_000),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 5_000),
     ]

@@ -25,9 +25,10 @@ _log = logging.getLogger(__name__)
 
 Register = Callable[[grpc.aio.Server], None]
 
-# A caller from whom nothing comes for their sum is lost: what it has open is ended.
+# A caller from whom nothing comes for a while, and then no answer to a ping, is lost: what it has open is ended.
 _KEEPALIVE_MS = 30_000
 _KEEPALIVE_TIMEOUT_MS = 10_000
+_PING_TIMEOUT_MS = 60_000
 
 _READY_CHECK_SECONDS = 2.0
 _NOT_READY_CHECK_SECONDS = 0.1
@@ -84,9 +85,10 @@ def _server(settings: Settings, interceptors: Sequence[grpc.aio.ServerIntercepto
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
-        # The first limit is for packets that nobody acknowledges, the second for pings that nobody answers.
+        # The first limit is for packets that nobody acknowledges, the second for pings that nobody answers. That one is
+        # no shorter, since on a slow link an answer may lie behind a large message.
         ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
-        ("grpc.http2.ping_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+        ("grpc.http2.ping_timeout_ms", _PING_TIMEOUT_MS),
         ("grpc.so_reuseport", 0),
     ]
     if settings.tls_client_ca:
