@@ -78,7 +78,7 @@ async def start_run(pool: Pool, run_id: str, worker_id: UUID) -> None:
     """Makes a pending run RUNNING, as a claim does."""
     await pool.execute(
         "UPDATE runs SET status = 'running', ready = false, worker_id = $2, claim = claim + 1,"
-        " attempts = attempts + 1, started_at = now() WHERE run_id = $1",
+        " attempts = attempts + 1, started_at = now(), began_at = COALESCE(began_at, now()) WHERE run_id = $1",
         UUID(run_id),
         worker_id,
     )
