@@ -55,6 +55,14 @@ class Case:
         return {entry["run"] for entry in self.evidence.of("created") if entry.get("delayed")}
 
     @cached_property
+    def cancels(self) -> dict[str, list[bool]]:
+        """Whether each cancel of a run that was asked for, answered or not, was to undo the run."""
+        found: dict[str, list[bool]] = defaultdict(list)
+        for entry in self.evidence.of("cancelling"):
+            found[entry["run"]].append(entry["rollback"])
+        return found
+
+    @cached_property
     def deleted(self) -> dict[str, Change]:
         """The removals of runs that had ended and that somebody wanted removed, by run."""
         wanted = {entry["run"] for entry in self.evidence.of("deleting")}

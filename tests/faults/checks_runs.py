@@ -36,15 +36,7 @@ def _is_end(change: Change) -> bool:
 
 
 def _may_be_rolled_back(case: Case, run_id: str) -> bool:
-    return any(rollback for rollback in _cancels(case).get(run_id, ())) or _made_way(case, run_id, "rollback")
-
-
-def _cancels(case: Case) -> dict[str, list[bool]]:
-    """Whether each cancel that was asked for, answered or not, was to undo the run."""
-    found: dict[str, list[bool]] = defaultdict(list)
-    for entry in case.evidence.of("cancelling"):
-        found[entry["run"]].append(entry["rollback"])
-    return found
+    return any(rollback for rollback in case.cancels.get(run_id, ())) or _made_way(case, run_id, "rollback")
 
 
 def _made_way(case: Case, run_id: str, *strategies: str) -> bool:
@@ -58,7 +50,7 @@ def _made_way(case: Case, run_id: str, *strategies: str) -> bool:
 
 def ends_as_expected(case: Case) -> Iterator[Finding]:
     """A run ends as its graph would, unless it was cancelled or its processes died three times."""
-    cancels = _cancels(case)
+    cancels = case.cancels
     for run_id, created in case.created.items():
         row = case.rows.get(run_id)
         if row is None or row.status not in FINAL:
@@ -200,7 +192,7 @@ def rolled_back_is_gone(case: Case) -> Iterator[Finding]:
     """Nothing is left of a run that was rolled back: no row, no checkpoint, no write, no value."""
     for entry in case.evidence.of("cancelled"):
         run_id, row = entry["run"], case.rows.get(entry["run"])
-        asked_otherwise = not all(_cancels(case)[run_id]) or _made_way(case, run_id, "interrupt")
+        asked_otherwise = not all(case.cancels[run_id]) or _made_way(case, run_id, "interrupt")
         if entry["rollback"] and entry["told"] == "cancelled" and row is not None and not asked_otherwise:
             yield Finding(f"run {run_id} was to be undone and is only cancelled", run_id)
     for run_id, what in case.evidence.remains.items():
