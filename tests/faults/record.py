@@ -75,7 +75,6 @@ def _when_and_what() -> dict[str, Any]:
         "machine": {
             "cores": len(os.sched_getaffinity(0)),
             "memory (GB)": round(psutil.virtual_memory().total / 1e9, 1),
-            "kernel": platform.release(),
             "python": platform.python_version(),
             **_servers(),
         },
