@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -16,7 +18,7 @@ from runwire.core.ids import RunKey
 from runwire.core.lifetime import runner
 from runwire.core.settings import Settings
 from runwire.embedded import Servers
-from tests.harness.proxy import proxy_of
+from tests.harness.proxy import Proxy, proxy_of
 from tests.harness.waiting import until
 
 
@@ -104,6 +106,17 @@ async def test_a_subscription_outlives_a_connection_that_breaks_while_it_is_aske
             await listening
 
 
+@asynccontextmanager
+async def _far(servers: Servers) -> AsyncIterator[tuple[Proxy, Bus]]:
+    """A bus whose way to Redis may break, at an address that is its own."""
+    server = urlsplit(servers.redis_uri).netloc.rpartition("@")[2]
+    async with (
+        proxy_of(server) as proxy,
+        Bus(_settings(servers.redis_uri.replace(server, proxy.address))) as bus,
+    ):
+        yield proxy, bus
+
+
 def _said(caplog: pytest.LogCaptureFixture, server: str, action: str) -> list[logging.LogRecord]:
     """Of one server: other buses of this process have their say too."""
     told = [(record, vars(record)) for record in caplog.records]
@@ -114,10 +127,8 @@ async def test_redis_going_and_coming_back_are_said_once_each(
     servers: Servers, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    server = urlsplit(servers.redis_uri).netloc.rpartition("@")[2]
     async with (
-        proxy_of(server) as proxy,
-        Bus(_settings(servers.redis_uri.replace(server, proxy.address))) as bus,
+        _far(servers) as (proxy, bus),
         bus.subscriptions() as subscriptions,
         subscriptions.listen("channel", lambda _: None),
     ):
@@ -146,10 +157,8 @@ async def test_redis_is_not_back_while_some_of_its_commands_fail(
     servers: Servers, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    server = urlsplit(servers.redis_uri).netloc.rpartition("@")[2]
     async with (
-        proxy_of(server) as proxy,
-        Bus(_settings(servers.redis_uri.replace(server, proxy.address))) as bus,
+        _far(servers) as (proxy, bus),
         Redis.from_url(servers.redis_uri) as client,
     ):
         await client.set(bus.keys.wake("graph"), "no list")
@@ -171,8 +180,7 @@ async def test_a_pop_that_is_late_does_not_say_that_redis_is_away(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(Redis, "blpop", held_up)
-    server = urlsplit(servers.redis_uri).netloc.rpartition("@")[2]
-    async with proxy_of(server) as proxy, Bus(_settings(servers.redis_uri.replace(server, proxy.address))) as bus:
+    async with _far(servers) as (proxy, bus):
         waiter = bus.waiter()
         assert not await waiter.pop(["list"], 0.1)
         await waiter.aclose()
