@@ -22,8 +22,12 @@ def place_of(event_id: str) -> tuple[int, int]:
 
 
 def inside_of(event_id: str) -> str:
-    """The id in its run of an event of a thread's stream, whose own id names the run and its place in the thread."""
-    return event_id.split(":")[1]
+    """The id in its run of an event of a thread's stream, whose own id names the run and its place in the thread.
+
+    Empty for the id of a moment, which is that of a Gap before the first event of all.
+    """
+    _, _, inside = event_id.partition(":")
+    return inside.partition(":")[0]
 
 
 class Digest:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
@@ -142,7 +143,8 @@ async def listened(user: User) -> None:
         await listener.finished(run_ids, within=60)
     finally:
         listening.cancel()
-        await asyncio.wait([listening])
+        with suppress(asyncio.CancelledError):
+            await listening
 
 
 async def cancelled_together(user: User) -> None:
