@@ -185,3 +185,28 @@ async def test_a_pop_that_is_late_does_not_say_that_redis_is_away(
         assert not await waiter.pop(["list"], 0.1)
         await waiter.aclose()
         assert not _said(caplog, proxy.address, "redis_unavailable")
+
+
+async def test_a_subscription_that_broke_is_replaced_by_one_connection(servers: Servers) -> None:
+    heard = list[bytes | None]()
+    async with (
+        _far(servers) as (proxy, bus),
+        Redis.from_url(servers.redis_uri) as client,
+        bus.subscriptions() as subscriptions,
+        subscriptions.listen("first", heard.append),
+    ):
+
+        async def is_heard() -> bool:
+            await client.publish("first", b"said")
+            return b"said" in heard
+
+        # Somebody comes to another channel at each moment between the end of the old one and its replacement.
+        for steps in range(12):
+            heard.clear()
+            before = proxy.accepted
+            proxy.cut()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            async with subscriptions.listen("second", heard.append):
+                await until(is_heard)
+            assert proxy.accepted == before + 1, steps

@@ -55,7 +55,9 @@ class Bus:
                 self._uri,
                 socket_timeout=None,
                 socket_connect_timeout=1,
-                retry=Retry(NoBackoff(), 0),
+                # One that found its connection broken would make another, as a command of a second task does at the
+                # same time, and only the later one would ever be closed.
+                retry=Retry(NoBackoff(), 0, supported_errors=()),
                 health_check_interval=5,
                 max_connections=2,
             ),

@@ -94,11 +94,18 @@ class Subscriptions:
     async def _send(self, verb: str, channel: str) -> None:
         self._wanted.set()
         async with self._speaking:
-            if self._pubsub is not None:
-                # A broken connection shows in the reader, which subscribes anew.
-                with suppress(*FAILURES):
-                    async with asyncio.timeout(_SPEAKING_SECONDS):
-                        await getattr(self._pubsub, verb)(channel)
+            pubsub = self._pubsub
+            if pubsub is None:
+                return
+            try:
+                async with asyncio.timeout(_SPEAKING_SECONDS):
+                    await getattr(pubsub, verb)(channel)
+            except BaseException as error:
+                # The reader sees that, and subscribes anew.
+                if self._pubsub is pubsub:
+                    self._pubsub = None
+                if not isinstance(error, FAILURES):
+                    raise
 
     async def _read(self) -> None:
         while True:
@@ -122,13 +129,15 @@ class Subscriptions:
     async def _read_connection(self) -> None:
         pubsub = self._redis.pubsub()
         try:
-            known = set(self._sinks)
-            await pubsub.subscribe(*known)
+            known = set[str]()
+            # More of them may come while the connection is being made.
+            while new := self._sinks.keys() - known:
+                await pubsub.subscribe(*new)
+                known |= new
             self._pubsub = pubsub
-            # Channels that came while the connection was being made.
-            if late := self._sinks.keys() - known:
-                await pubsub.subscribe(*late)
             for number in count(1):
+                if self._pubsub is not pubsub:
+                    raise ConnectionError("a command of another task has failed")
                 message = await pubsub.get_message(timeout=1.0)
                 if message is not None:
                     self._presence.answered()
