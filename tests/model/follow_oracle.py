@@ -77,8 +77,8 @@ def _are_true(story: Story, received: list[Received]) -> Iterator[str]:
             continue
         if each.kind == "finished" and number + 1 < len(received):
             yield f"{received[number + 1].kind} after finished"
-        if each.event.finished.rolled_back:
-            # Nothing is known of what became of a run that is not there any more; its id is not asked for again.
+        if each.kind == "finished" and story.removed:
+            # What was logged of a run that is not there any more is not known; its id is not asked for again.
             continue
         if each.id in story.emitted:
             if story.emitted[each.id] != each.raw:
@@ -113,8 +113,10 @@ def _gap_is_hole(story: Story, newest: Position, gap: Received | None, event: Re
             yield f"{hole} events are missing before {event.id}, and nothing says so"
         return
     if is_derived:
-        allowed = GAP_REASON_NOT_LOGGED if not story.run.event_log else GAP_REASON_EXPIRED
-        if gap.event.gap.reason != allowed or gap.event.gap.missing:
+        allowed = {GAP_REASON_NOT_LOGGED} if not story.run.event_log else {GAP_REASON_EXPIRED}
+        if story.removed and story.run.event_log:
+            allowed.add(GAP_REASON_LOST)
+        if gap.event.gap.reason not in allowed or gap.event.gap.missing:
             yield f"a gap before an end that was derived: {gap.event.gap}"
         return
     reason = GAP_REASON_LOST if story.run.event_log else GAP_REASON_NOT_LOGGED
@@ -160,7 +162,9 @@ def _end_is_true(story: Story, end: Received) -> Iterator[str]:
     elif end.event.finished.rolled_back:
         if not story.removed:
             yield "a run that is there was told as rolled back"
-    elif not story.removed and end.event.finished.status != STATUSES[story.run.status]:
+        elif story.run.finished_at is not None:
+            yield f"a run that is {story.run.status} was told as rolled back"
+    elif end.event.finished.status != STATUSES[story.run.status]:
         yield f"finished says {end.event.finished.status}, the run is {story.run.status}"
 
 

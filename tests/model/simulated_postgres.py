@@ -66,10 +66,12 @@ class SimulatedPostgres:
         self._rng = rng
         self._weather = weather
         self.runs: dict[UUID, RunRow] = {}
+        self.final_statuses: dict[UUID, str] = {}
         self.is_calm = False
         self._effects: dict[str, Callable[..., Any]] = {
             _LOG["look"]: self.look,
             _LOG["newest_batch"]: self.newest_batch,
+            _LOG["final_status_of_removed"]: self.final_status_of_removed,
             _THREAD_LOG["next_runs"]: self.next_runs,
             _THREAD_LOG["is_of_thread"]: self.is_of_thread,
             outbox.SQL["log_events"]: self.log_events,
@@ -159,6 +161,9 @@ class SimulatedPostgres:
             "last_seq": last,
             "events": events,
         }
+
+    def final_status_of_removed(self, tenant: str, run_id: UUID) -> str | None:
+        return self.final_statuses.get(run_id)
 
     def log_events(self, *columns: list[Any]) -> None:
         for _, run_id, claim, first, last, events in zip(*columns, strict=True):
@@ -257,7 +262,8 @@ class SimulatedPostgres:
     def remove(self, run: RunRow) -> None:
         """The run is undone, or deleted."""
         self._loop.note("removed")
-        self.runs.pop(run.run_id, None)
+        if self.runs.pop(run.run_id, None) is not None and run.finished_at is not None:
+            self.final_statuses[run.run_id] = run.status
         self._pass_turn_on(run)
 
     def create(self, run: RunRow) -> None:

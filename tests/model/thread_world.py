@@ -147,6 +147,9 @@ class ThreadWorld:
         else:
             await asyncio.wait([task])
             task.result()
+            if run.finished_at is not None and rng.random() < 0.1:
+                await asyncio.sleep(rng.random())
+                self.postgres.remove(run)
         if run.run_id not in self.postgres.runs:
             self.story.removed.add(run.run_id)
 

@@ -13,6 +13,7 @@ from runwire.api.stream.v1 import stream_pb2
 from runwire.api.type.v1 import run_pb2
 from runwire.api.type.v1.json_pb2 import Json
 from runwire.core.postgres import Pool
+from runwire.core.run_message import STATUSES
 from tests.stream.conftest import Follow
 from tests.stream.producer import Producer, play, play_until
 
@@ -290,6 +291,27 @@ async def test_a_rolled_back_runs_stream_ends_with_its_removal(producer: Produce
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await follow(attempt.run_id, after_event_id="1-1").end()
     assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [("success", None), ("error", ("ValueError", "no")), ("timeout", ("RunTimeout", "no"))]
+)
+async def test_a_reader_of_a_run_that_was_deleted_after_its_end_is_told_that_end_behind_a_gap(
+    producer: Producer, follow: Follow, pool: Pool, status: str, error: tuple[str, str] | None
+) -> None:
+    attempt = await producer.begin()
+    reader = await follow(attempt.run_id).joined()
+    await attempt.started()
+    await reader.has("1-1")
+    await attempt.finish(status, error=error, publish=False)
+    await pool.execute("DELETE FROM runs WHERE run_id = $1", attempt.run_id)
+    await reader.end()
+    assert reader.kinds == ["started", "gap", "finished"]
+    assert reader.events[1].gap == stream_pb2.Gap(reason=stream_pb2.GAP_REASON_LOST)
+    finished = reader.events[-1].finished
+    assert (STATUSES[status], error is not None) == (finished.status, finished.HasField("error"))
+    assert finished.error.type == ("Deleted" if error else "")
+    assert not finished.rolled_back
 
 
 async def test_an_unlogged_run_is_complete_for_who_listened_from_the_start(producer: Producer, follow: Follow) -> None:

@@ -10,6 +10,7 @@ import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
+from runwire.api.stream.v1.stream_pb2 import Finished
 from runwire.api.stream.v1.stream_pb2_grpc import StreamServiceStub
 from runwire.api.type.v1 import run_pb2
 from runwire.core.bus import Bus
@@ -302,6 +303,26 @@ async def test_a_stream_outlives_a_run_that_was_rolled_back(producer: Producer, 
     assert end_missed.events[0].finished.rolled_back
     assert end_missed.events[0].run_id == str(undone.run_id)
     assert end_missed.ids[0] == reader.ids[1]
+
+
+async def test_a_stream_outlives_a_run_that_was_deleted_after_its_end(
+    producer: Producer, follow_thread: FollowThread, pool: Pool
+) -> None:
+    deleted = await producer.begin(thread_id=THREAD)
+    reader = await follow_thread(THREAD).joined()
+    await deleted.started()
+    await reader.until(lambda r: len(r.ids) == 1)
+    await deleted.finish(publish=False)
+    await pool.execute("DELETE FROM runs WHERE run_id = $1", deleted.run_id)
+    await reader.until(lambda r: r.kinds == ["started", "gap", "finished"])
+    late = await follow_thread(THREAD, after_event_id=reader.ids[0]).joined()
+    await late.until(lambda r: r.kinds == ["gap", "finished"])
+    for each in (reader, late):
+        assert each.events[-1].finished == Finished(status=run_pb2.RUN_STATUS_SUCCESS)
+        assert each.events[-1].event_id == reader.events[-1].event_id
+    after = await _play(producer, 5)
+    for each in (reader, late):
+        await each.until(lambda r: r.events[-1].run_id == str(after.run_id) and r.kinds[-1] == "finished")
 
 
 async def test_a_thread_that_is_not_there_is_not_found(follow_thread: FollowThread) -> None:

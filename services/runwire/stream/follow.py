@@ -147,7 +147,7 @@ class Follower:
         if not self._ended:
             self._send_live()
         if not self._outgoing and self._now() >= heartbeat_at and self._row is not None:
-            self._outgoing.append(self._notices.heartbeat(self._row, self._newest_id))
+            self._outgoing.append(self._notices.heartbeat(self._row.thread_id, self._newest_id))
 
     # Looks
 
@@ -178,7 +178,7 @@ class Follower:
 
     def _apply(self, look: Look) -> None:
         if look.row is None:
-            self._end_without_row()
+            self._end_without_row(look.removed_with)
             return
         self._row = look.row
         if look.row.events_expired:
@@ -251,7 +251,7 @@ class Follower:
 
     def _say_gap(self, reason: GapReason, missing: int = 0) -> None:
         if self._row is not None:
-            self._outgoing.append(self._notices.gap(self._row, self._newest_id, reason, missing))
+            self._outgoing.append(self._notices.gap(self._row.thread_id, self._newest_id, reason, missing))
 
     def _wait_with(self, batch: Batch, fit: Fit) -> None:
         """Keeps a live batch back until a look has shown what comes before it."""
@@ -295,15 +295,19 @@ class Follower:
             self._say_gap(GAP_REASON_NOT_LOGGED)
         self._end_with(self._notices.finished(row, position.derived_end(row.claim)))
 
-    def _end_without_row(self) -> None:
+    def _end_without_row(self, removed_with: str | None) -> None:
         """The run was there, and is not any more."""
         self._send_all_live()
         if self._ended:
             return
-        if self._row is None or self._row.is_final:
+        if self._row is None:
             raise RunNotFound(run_id=self._log.run_id)
+        final_status = self._row.status if self._row.is_final else removed_with
+        if final_status is not None:
+            # What has not been read was deleted with it.
+            self._say_gap(GAP_REASON_LOST if self._is_logged() else GAP_REASON_NOT_LOGGED)
         end = position.derived_end(max(self._row.claim, self._position.claim))
-        self._end_with(self._notices.rolled_back(self._row, end))
+        self._end_with(self._notices.removed(self._row.thread_id, final_status, end))
 
     def _end_expired(self, row: RunRow) -> None:
         if self._position != START:

@@ -10,18 +10,17 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from runwire.api.stream.v1.stream_pb2 import Finished, Heartbeat, RunEvent, StreamThreadResponse
-from runwire.api.type.v1.run_pb2 import RUN_STATUS_CANCELLED
+from runwire.api.stream.v1.stream_pb2 import GAP_REASON_LOST, Heartbeat, RunEvent, StreamThreadResponse
 from runwire.core.errors import InvalidRequest, RunNotFound, Violation
 from runwire.core.postgres import is_transient, persistently
 from runwire.stream import position, thread_position
 from runwire.stream.fanout import Channel, Fanout, LiveQueue, wait_for
 from runwire.stream.follow import Follower, Plan
+from runwire.stream.notices import Notices
 from runwire.stream.position import START, Position
 from runwire.stream.thread_log import BegunRun, NextRuns, ThreadLog
 from runwire.stream.thread_position import ThreadPosition
@@ -134,7 +133,8 @@ class ThreadFollower:
         run = BegunRun(after.run_id, after.began_at, is_final=False)
         match await persistently(_FIRST_LOOK_SECONDS, self._log.has_run, after.run_id):
             case None:
-                yield self._removed(run)
+                async for response in self._removed(run):
+                    yield response
                 return
             case False:
                 raise InvalidRequest(
@@ -147,16 +147,15 @@ class ThreadFollower:
     async def _follow(self, run: BegunRun, after: Position = START) -> AsyncGenerator[StreamThreadResponse, None]:
         queue, channel = await self._seat_for(run)
         follower = Follower(self._log.of_run(run.run_id), queue, channel, replace(self._plan, after=after))
-        is_known = False
         try:
             async with aclosing(follower.responses()) as responses:
                 async for raw in responses:
-                    is_known = True
                     yield self._named(run, raw)
                     self._sent_at = self._now()
         except RunNotFound:
-            if is_known:
-                yield self._removed(run)
+            if after != START:
+                async for response in self._removed(run):
+                    yield response
         await self._leave()
         if self._told_until is None or run.began_at > self._told_until:
             self._told_until = run.began_at
@@ -195,23 +194,27 @@ class ThreadFollower:
             event.event_id = self._newest_id
         return response
 
-    def _removed(self, run: BegunRun) -> StreamThreadResponse:
-        """The end of a run that is not there any more."""
+    async def _removed(self, run: BegunRun) -> AsyncGenerator[StreamThreadResponse, None]:
+        """The end of a run that the reader has begun, and that is not there any more."""
+        log, notices = self._log.of_run(run.run_id), Notices(run.run_id)
+        final_status = await persistently(_FIRST_LOOK_SECONDS, log.final_status_of_removed)
+        if final_status is not None:
+            yield self._named(run, notices.gap(self._log.thread_id, "", GAP_REASON_LOST))
         newest = thread_position.parse(self._newest_id)
         end = position.derived_end(newest.inside.claim if newest else 0)
-        self._newest_id = thread_position.event_id(run.run_id, position.event_id(end), run.began_at, is_last=True)
-        self._newest_run = run.run_id
-        return self._response(finished=Finished(status=RUN_STATUS_CANCELLED, rolled_back=True))
+        yield self._named(run, notices.removed(self._log.thread_id, final_status, end))
+        self._sent_at = self._now()
 
     def _heartbeat(self) -> StreamThreadResponse:
-        return self._response(heartbeat=Heartbeat())
-
-    def _response(self, **payload: Any) -> StreamThreadResponse:
         self._sent_at = self._now()
         run_id = str(self._newest_run) if self._newest_run else ""
         time = Timestamp()
         time.GetCurrentTime()
         event = RunEvent(
-            event_id=self._newest_id, run_id=run_id, thread_id=self._log.thread_id, event_time=time, **payload
+            event_id=self._newest_id,
+            run_id=run_id,
+            thread_id=self._log.thread_id,
+            event_time=time,
+            heartbeat=Heartbeat(),
         )
         return StreamThreadResponse(events=[event])

@@ -49,11 +49,15 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """A run at one moment: its row (None: there is none) and a page of its log, with `has_more` behind it."""
+    """A run at one moment: its row (None: there is none) and a page of its log, with `has_more` behind it.
+
+    Of one that was deleted after its end, `removed_with` is the status that it had.
+    """
 
     row: RunRow | None
     batches: tuple[Batch, ...] = ()
     has_more: bool = False
+    removed_with: str | None = None
 
 
 class Log:
@@ -73,7 +77,7 @@ class Log:
         arguments = (self._tenant, self.run_id, *after, _PAGE_BYTES, _PAGE_BATCHES)
         rows = await self._pool.fetch(_SQL["look"], *arguments, timeout=_STATEMENT_SECONDS)
         if not rows:
-            return Look(row=None)
+            return Look(row=None, removed_with=await self.final_status_of_removed())
         batches = tuple(
             Batch(row["batch_claim"], row["first_seq"], row["last_seq"], row["events"])
             for row in rows
@@ -81,6 +85,14 @@ class Log:
         )
         found = rows[0]["found"] or 0
         return Look(row=_run_row(rows[0]), batches=batches, has_more=found > len(batches) or found == _PAGE_BATCHES)
+
+    async def final_status_of_removed(self) -> str | None:
+        """How the run ended, where it was deleted after its end. Raises what asyncpg raises."""
+        arguments = (self._tenant, self.run_id)
+        status: str | None = await self._pool.fetchval(
+            _SQL["final_status_of_removed"], *arguments, timeout=_STATEMENT_SECONDS
+        )
+        return status
 
     async def newest_batch(self) -> Batch | None:
         """The last batch of the log. Raises EventsExpired, and what asyncpg raises."""

@@ -21,13 +21,13 @@ class Notices:
     def __init__(self, run_id: UUID) -> None:
         self._run_id = str(run_id)
 
-    def heartbeat(self, row: RunRow, newest_id: str) -> bytes:
+    def heartbeat(self, thread_id: str | None, newest_id: str) -> bytes:
         """Nothing happened for a while; `newest_id` is the newest event before it."""
-        return self._response(row, newest_id, _now(), heartbeat=Heartbeat())
+        return self._response(thread_id, newest_id, _now(), heartbeat=Heartbeat())
 
-    def gap(self, row: RunRow, newest_id: str, reason: GapReason, missing: int) -> bytes:
+    def gap(self, thread_id: str | None, newest_id: str, reason: GapReason, missing: int = 0) -> bytes:
         """Events are missing; `missing` 0: it is not known how many."""
-        return self._response(row, newest_id, _now(), gap=Gap(reason=reason, missing=missing))
+        return self._response(thread_id, newest_id, _now(), gap=Gap(reason=reason, missing=missing))
 
     def finished(self, row: RunRow, at: Position) -> bytes:
         """The end of a run whose row is final."""
@@ -37,17 +37,20 @@ class Notices:
         time = Timestamp()
         if row.finished_at is not None:
             time.FromDatetime(row.finished_at)
-        return self._response(row, position.event_id(at), time, finished=finished)
+        return self._response(row.thread_id, position.event_id(at), time, finished=finished)
 
-    def rolled_back(self, row: RunRow, at: Position) -> bytes:
-        """The end of a run that was undone and removed; `row` is what it was before."""
-        finished = Finished(status=RUN_STATUS_CANCELLED, rolled_back=True)
-        return self._response(row, position.event_id(at), _now(), finished=finished)
+    def removed(self, thread_id: str | None, final_status: str | None, at: Position) -> bytes:
+        """The end of a run that was deleted after it with a status, or undone and removed before one."""
+        if final_status is None:
+            finished = Finished(status=RUN_STATUS_CANCELLED, rolled_back=True)
+        else:
+            finished = Finished(status=STATUSES[final_status])
+            if final_status in ("error", "timeout"):
+                finished.error.CopyFrom(RunError(type="Deleted", message="The run was deleted, and its error with it."))
+        return self._response(thread_id, position.event_id(at), _now(), finished=finished)
 
-    def _response(self, row: RunRow, event_id: str, time: Timestamp, **payload: Any) -> bytes:
-        event = RunEvent(
-            event_id=event_id, run_id=self._run_id, thread_id=row.thread_id or "", event_time=time, **payload
-        )
+    def _response(self, thread_id: str | None, event_id: str, time: Timestamp, **payload: Any) -> bytes:
+        event = RunEvent(event_id=event_id, run_id=self._run_id, thread_id=thread_id or "", event_time=time, **payload)
         response: bytes = StreamRunResponse(events=[event]).SerializeToString()
         return response
 

@@ -1,12 +1,15 @@
 -- The claims of runs that are gone. A run that is created with the id of one goes on counting where that one stopped: code of any
 -- of its claims may still be ending, or its process be stopped, and what it writes then has to bear an older claim than the new
 -- run's. So a run has been begun where it has a `began_at`; its claim does not tell.
+-- Who still reads a run that is gone is told here how it ended.
 
 CREATE TABLE former_claims (
     tenant text NOT NULL,
     run_id uuid NOT NULL,
     claim integer NOT NULL,
     removed_at timestamptz NOT NULL DEFAULT now(),
+    -- NULL: it was removed before its end.
+    final_status text,
     PRIMARY KEY (tenant, run_id)
 );
 
@@ -15,12 +18,13 @@ CREATE INDEX former_claims_by_removal ON former_claims (removed_at);
 CREATE FUNCTION remember_claims() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO former_claims (tenant, run_id, claim)
-    SELECT g.tenant, g.run_id, g.claim FROM gone g
-    -- Of one that ended a day ago no code is left.
-    WHERE g.claim > 0 AND COALESCE(g.finished_at, now()) > now() - interval '1 day'
+    INSERT INTO former_claims (tenant, run_id, claim, final_status)
+    SELECT g.tenant, g.run_id, g.claim, CASE WHEN g.finished_at IS NOT NULL THEN g.status END FROM gone g
+    -- Of one that ended a day ago no code is left, and no reader that has not heard of it.
+    WHERE (g.claim > 0 OR g.finished_at IS NOT NULL) AND COALESCE(g.finished_at, now()) > now() - interval '1 day'
     ORDER BY g.tenant, g.run_id
-    ON CONFLICT (tenant, run_id) DO UPDATE SET claim = EXCLUDED.claim, removed_at = EXCLUDED.removed_at;
+    ON CONFLICT (tenant, run_id) DO UPDATE
+    SET claim = EXCLUDED.claim, final_status = EXCLUDED.final_status, removed_at = EXCLUDED.removed_at;
     RETURN NULL;
 END
 $$;

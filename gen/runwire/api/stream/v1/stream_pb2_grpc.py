@@ -96,7 +96,7 @@ class StreamServiceServicer(object):
         """Waits until a run has ended and returns it with its output, or, at the deadline of `timeout`, the run as it is then.
         A failed run is not an error: look at `run.status`.
 
-        Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND (also when the run was rolled back while we waited); UNAVAILABLE
+        Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND (also when the run was rolled back or deleted while we waited); UNAVAILABLE
         SERVER_DRAINING, DATABASE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
