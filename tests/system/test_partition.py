@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from tests.harness.in_process import serving
 from tests.harness.platform import Platform, new_thread, status
 from tests.harness.waiting import until
 from tests.harness.workers import WorkerProcess, crew_of
+from tests.system.test_ownership import noted
 from tests.system.test_state import state_at
 
 
@@ -38,7 +40,10 @@ class Far:
 async def far(servers: Servers, tmp_path: Path) -> AsyncIterator[Far]:
     """A worker process that reaches Postgres by way of a link."""
     async with fresh_database(servers) as uri:
-        settings = system_settings(uri, servers.redis_uri, lease=timedelta(seconds=3))
+        spans = {"lease": 3, "drain_timeout": 0.3, "cancel_grace": 0.7}
+        settings = system_settings(
+            uri, servers.redis_uri, **{name: timedelta(seconds=seconds) for name, seconds in spans.items()}
+        )
         link = await Link("postgres", "127.0.0.1", urlsplit(uri).port or 0).open()
         try:
             async with (
@@ -60,6 +65,24 @@ async def test_a_worker_that_lost_its_lease_without_postgres_begins_anew(far: Fa
     run = await far.platform.create("steps", {"count": 0}, thread=new_thread())
     assert status(await far.platform.finish(run.run_id)) == "success"
     assert far.worker.is_running
+
+
+async def test_a_worker_that_drains_without_postgres_ends_without_an_error(far: Far, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    journal.touch()
+    work = {"count": 1000, "delay": 0.05, "journal": str(journal)}
+    # Each of them may be about to try again when the pool is closed.
+    for _ in range(8):
+        await far.platform.create("steps", work, thread=new_thread())
+    await until(lambda: noted(journal, "step1"))
+    far.link.weather.refuse = True
+    far.link.reset(lambda: True)
+    far.worker.drain()
+    await far.worker.ended()
+    # gRPC's own lines are no records.
+    lines = far.worker.log.read_text().splitlines()
+    records = [json.loads(line) for line in lines if line.startswith("{")]
+    assert [record for record in records if record["level"] in ("ERROR", "CRITICAL")] == []
 
 
 async def _said(worker: WorkerProcess, action: str) -> bool:

@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 Stop: TypeAlias = Literal["cancel", "timeout", "drain"]
 
 _CLAIM_AGAIN_SECONDS = 0.02
+_CANCELLED_SECONDS = 0.5
 
 
 @dataclass(slots=True, eq=False)
@@ -285,6 +286,11 @@ class Executor:
             held.ask("drain")
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._settings.cancel_grace.total_seconds())
+        # What could not be handed back is the supervisor's to hand back, or the clockwork's when the lease has run out.
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_CANCELLED_SECONDS)
 
 
 def _persistently() -> AsyncRetrying:
