@@ -19,6 +19,8 @@ Figures = dict[str, float]
 _ANSWER_SECONDS = 10.0
 _SETTLED_SECONDS = 30.0
 _SETTLED_LOOKS = 3
+_LEAST_LOOKS = 12
+_PAUSE_SECONDS = 0.5
 # What changes without anything being left behind.
 _DRIFTING = frozenset({"megabytes", "age"})
 
@@ -30,8 +32,8 @@ class Unanswered(Exception):
 async def settled(rig: Rig) -> dict[str, Figures]:
     """The least of each figure until three looks in a row had the same counts, or for half a minute. Unanswered.
 
-    The least, since loops look for work at rest too, on a slow machine at any moment: what is left behind is there at
-    each look.
+    The least of a dozen looks at least, since loops look for work at rest too, on a slow machine at any moment: what is
+    left behind is there at each look.
     """
     until = time.monotonic() + _SETTLED_SECONDS
     looks: list[dict[str, Figures]] = []
@@ -44,9 +46,9 @@ async def settled(rig: Rig) -> dict[str, Figures]:
                 raise
         last = [_counts(look) for look in looks[-_SETTLED_LOOKS:]]
         alike = len(last) == _SETTLED_LOOKS and all(counts == last[0] for counts in last)
-        if looks and (alike or time.monotonic() > until):
+        if looks and ((alike and len(looks) >= _LEAST_LOOKS) or time.monotonic() > until):
             return {name: _least(name, looks) for name in looks[-1]}
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def _counts(look: Mapping[str, Figures]) -> dict[str, Figures]:
@@ -87,10 +89,14 @@ async def _of_process(rig: Rig, member: Member, process: psutil.Process) -> Figu
             "tasks": told["tasks"],
         }
         for name, link in (("postgres", member.postgres), ("redis", member.redis)):
-            is_open = sum(
-                connection.status == psutil.CONN_ESTABLISHED and connection.raddr.port == link.port
+            statuses = [
+                connection.status
                 for connection in process.net_connections(kind="tcp")
-            )
+                if connection.raddr[1:2] == (link.port,)
+            ]
+            is_open = statuses.count(psutil.CONN_ESTABLISHED)
+            # A pool keeps a connection that was reset until it is needed again; the system lists it no more.
+            found["files"] -= max(0, told[f"{name} pooled"] - len(statuses))
             astray = max(0, is_open - told[f"{name} pooled"])
             found |= {name: is_open, f"{name} in use": told[f"{name} in use"], f"{name} astray": astray}
         return found

@@ -646,6 +646,17 @@ def the_events_of_two_runs_are_mixed(evidence: Evidence) -> None:
 
 
 @forges(checks_events.one_run_after_another)
+def a_run_is_told_of_that_never_began(evidence: Evidence) -> None:
+    evidence.history.append(entry("listened", thread=THREAD, runs=[RUN, "run-2"]))
+
+
+@forges(checks_events.one_run_after_another)
+def an_end_is_told_of_before_a_run_that_began_long_before(evidence: Evidence) -> None:
+    evidence.changes.append(change(10, "pending", "cancelled", "run-2"))
+    evidence.history.append(entry("listened", thread=THREAD, runs=["run-2", RUN]))
+
+
+@forges(checks_events.one_run_after_another)
 def a_later_run_is_told_of_before(evidence: Evidence) -> None:
     evidence.changes.append(change(10, "pending", "running", "run-2"))
     evidence.history.append(entry("listened", thread=THREAD, runs=["run-2", RUN]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +12,11 @@ from tests.faults import figures
 
 
 def looks(monkeypatch: pytest.MonkeyPatch, *told: Any) -> Any:
-    """A rig whose process says these, one look after another; each is its pid and how many connections are at work."""
-    remaining = iter(told)
+    """A rig whose process says these, one look after another, and the last one again and again.
+
+    Each is its pid and how many connections are at work.
+    """
+    remaining = itertools.chain(told, itertools.repeat(told[-1]))
 
     async def measure(_: Any) -> dict[str, figures.Figures]:
         look = next(remaining)
@@ -21,11 +25,12 @@ def looks(monkeypatch: pytest.MonkeyPatch, *told: Any) -> Any:
         return {"dispatch-1": {"pid": look[0], "age": 1, "megabytes": 1, "postgres in use": look[1]}}
 
     monkeypatch.setattr(figures, "measure", measure)
+    monkeypatch.setattr(figures, "_PAUSE_SECONDS", 0.01)
     return SimpleNamespace()
 
 
 async def test_what_is_at_work_for_a_moment_is_not_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    rig = looks(monkeypatch, (1, 2), (1, 0), (1, 1), (1, 1), (1, 1))
+    rig = looks(monkeypatch, (1, 2), (1, 2), (1, 2), (1, 0), (1, 1))
     assert (await figures.settled(rig))["dispatch-1"]["postgres in use"] == 0
 
 
