@@ -19,10 +19,10 @@ Figures = dict[str, float]
 _ANSWER_SECONDS = 10.0
 _SETTLED_SECONDS = 30.0
 _SETTLED_LOOKS = 3
-_LEAST_LOOKS = 12
+_LOOKS_AT_WORK = 12
 _PAUSE_SECONDS = 0.5
 # What changes without anything being left behind.
-_DRIFTING = frozenset({"megabytes", "age"})
+_DRIFTING = frozenset({"megabytes", "age", "postgres in use", "redis in use"})
 
 
 class Unanswered(Exception):
@@ -32,8 +32,8 @@ class Unanswered(Exception):
 async def settled(rig: Rig) -> dict[str, Figures]:
     """The least of each figure until three looks in a row had the same counts, or for half a minute. Unanswered.
 
-    The least of a dozen looks at least, since loops look for work at rest too, on a slow machine at any moment: what is
-    left behind is there at each look.
+    The least, since loops look for work at rest too, on a slow machine at any moment: what is left behind is there at
+    each look. Where a process had a statement under way at each, a dozen looks are taken.
     """
     until = time.monotonic() + _SETTLED_SECONDS
     looks: list[dict[str, Figures]] = []
@@ -46,8 +46,10 @@ async def settled(rig: Rig) -> dict[str, Figures]:
                 raise
         last = [_counts(look) for look in looks[-_SETTLED_LOOKS:]]
         alike = len(last) == _SETTLED_LOOKS and all(counts == last[0] for counts in last)
-        if looks and ((alike and len(looks) >= _LEAST_LOOKS) or time.monotonic() > until):
-            return {name: _least(name, looks) for name in looks[-1]}
+        least = {name: _least(name, looks) for name in looks[-1]} if looks else {}
+        is_quiet = not any(found["postgres in use"] for found in least.values())
+        if looks and ((alike and (is_quiet or len(looks) >= _LOOKS_AT_WORK)) or time.monotonic() > until):
+            return least
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
