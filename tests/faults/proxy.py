@@ -57,7 +57,7 @@ class Side(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The other end hears of it behind the data."""
         self.pair.pass_on(self, None)
-        return not self.pair.lost_for_good
+        return not self.pair.lost_for_good and not self.pair.has_broken
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The other end goes as well, unless the pair has lost something."""
@@ -131,6 +131,8 @@ class Pair:
         self._early: list[bytes | None] = []
         # Nothing gets through any more, and neither end hears why.
         self.lost_for_good = False
+        # An end is gone.
+        self.has_broken = False
         # Bytes of the server's that still get through before both ends are reset; None: no such limit.
         self.cut_after: int | None = None
 
@@ -142,6 +144,9 @@ class Pair:
         """One end is there."""
         if side is self.near:
             self.link.accepted(self)
+        elif self.has_broken:
+            # The client went while its server was dialled, and nobody else knows of this end.
+            self.far.reset()
         else:
             early, self._early = self._early, []
             for data in early:
@@ -174,6 +179,7 @@ class Pair:
 
     def lost(self, side: Side, error: Exception | None) -> None:
         """One end is gone."""
+        self.has_broken = True
         other = self.other(side)
         if not self.lost_for_good:
             if error is not None:
@@ -185,6 +191,7 @@ class Pair:
 
     def reset(self) -> None:
         """Both ends are reset."""
+        self.has_broken = True
         self.near.reset()
         self.far.reset()
         self.link.pairs.discard(self)

@@ -138,3 +138,23 @@ async def _ends(reader: asyncio.StreamReader) -> bool:
         return await reader.readline() == b""
     except ConnectionResetError:
         return True
+
+
+async def test_a_server_that_was_being_dialled_for_a_broken_connection_is_let_go() -> None:
+    ended = asyncio.Event()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+        ended.set()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    link = await Link("silent", "127.0.0.1", server.sockets[0].getsockname()[1]).open()
+    async with dialled(link):
+        async with asyncio.timeout(10):
+            while not link.reset(lambda: True):
+                await asyncio.sleep(0)
+            await ended.wait()
+    await link.close()
+    server.close()

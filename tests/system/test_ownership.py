@@ -121,6 +121,8 @@ async def test_a_run_that_kills_its_process_gets_three_attempts(
     done = await owned.finish(run.run_id, within=60)
     if flushing:
         flushing.cancel()
+        await asyncio.wait([flushing], timeout=5)
+        assert flushing.cancelled()
     assert (status(done), done.run.error.type, done.run.attempts) == ("error", "AttemptsExhausted", 3)
     assert journal.read_text().split() == ["died"] * 3
     assert kinds(await owned.events(run.run_id))[-1] == "finished"
@@ -129,7 +131,8 @@ async def test_a_run_that_kills_its_process_gets_three_attempts(
 
 async def _forget_attempts(platform: Platform) -> None:
     """Removes the counters from Redis over and over."""
-    async with Redis.from_url(platform.settings.redis_uri) as redis:
+    # With a time-out of its own it calls asyncio.wait_for, which on Python 3.11 may swallow the cancellation.
+    async with Redis.from_url(platform.settings.redis_uri, socket_timeout=None) as redis:
         while True:
             async for key in redis.scan_iter(f"{platform.settings.redis_prefix}:attempt:*"):
                 await redis.delete(key)
