@@ -101,7 +101,7 @@ class Subscriptions:
                 async with asyncio.timeout(_SPEAKING_SECONDS):
                     await getattr(pubsub, verb)(channel)
             except BaseException as error:
-                # The reader sees that, and subscribes anew.
+                # A cancellation as well leaves half a command behind. The reader sees that, and subscribes anew.
                 if self._pubsub is pubsub:
                     self._pubsub = None
                 if not isinstance(error, FAILURES):
