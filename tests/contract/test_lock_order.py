@@ -141,8 +141,7 @@ def _batches(world: World) -> tuple[Any, ...]:
 
 OF_RUNS: Mapping[str, tuple[str, Any]] = {
     "log": (outbox.SQL["log_events"], _batches),
-    "cancel by id": (runs._SQL["cancel_listed"], lambda world: ("default", world.run_ids, "interrupt")),
-    "cancel by filter": (runs._SQL["cancel_matching"], lambda _: ("default", None, None, "interrupt", 100)),
+    "cancel": (runs._SQL["cancel_listed"], lambda world: ("default", world.run_ids, "interrupt", None)),
     "cancel of an assistant": (assistants._SQL["cancel_runs"], lambda _: ("default", "a")),
     "an executor is gone": (registration.SQL["release_runs"], lambda world: (world.worker_id, None, False)),
     "strays": (claims.SQL["release_strays"], lambda world: (world.worker_id, 1, [], [], [])),
@@ -212,7 +211,7 @@ async def test_state_requests_are_locked_in_one_order(pool: Pool, world: World, 
 
 
 async def test_a_cancel_of_many_and_a_write_of_their_events_that_meet_are_both_done(pool: Pool, world: World) -> None:
-    statement, values = OF_RUNS["cancel by filter"]
+    statement, values = OF_RUNS["cancel"]
     async with _undone(pool) as holder, pool.acquire() as cancelling, pool.acquire() as logging:
         # The run alone: whoever comes first for it is the first to have it.
         await holder.execute("SELECT FROM runs WHERE run_id = $1 FOR UPDATE", world.runs[0].key)

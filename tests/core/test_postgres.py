@@ -49,3 +49,29 @@ async def test_a_rollback_is_not_waited_for_longer_than_a_statement(servers: Ser
         async with asyncio.timeout(10):
             with pytest.raises(TimeoutError):
                 await _in_transaction(pool)
+
+
+async def test_a_transaction_whose_client_has_gone_without_a_word_is_ended(servers: Servers, pool: Pool) -> None:
+    async def is_ended() -> bool:
+        there = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'runwire-gone' AND state <> 'idle'"
+        return not await pool.fetchval(there)
+
+    async with (
+        proxied_database(servers) as (uri, proxy),
+        connect(system_settings(uri, servers.redis_uri, statement_timeout=timedelta(seconds=0.5)), "gone") as gone,
+        gone.acquire() as connection,
+    ):
+        await connection.transaction().start()
+        proxy.silence()
+        assert not await is_ended()
+        await until(is_ended)
+
+
+async def test_a_process_ends_while_postgres_is_silent(servers: Servers) -> None:
+    async with (
+        proxied_database(servers) as (uri, proxy),
+        asyncio.timeout(10),
+        connect(system_settings(uri, servers.redis_uri), "test") as pool,
+    ):
+        assert await pool.fetchval("SELECT 1") == 1
+        proxy.silence()

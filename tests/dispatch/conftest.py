@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,11 +38,18 @@ def stubs(channel: grpc.aio.Channel) -> Dispatch:
     )
 
 
-@pytest.fixture
-async def dispatch(settings: Settings) -> AsyncIterator[Dispatch]:
-    """A running Dispatch."""
+@asynccontextmanager
+async def dispatching(settings: Settings) -> AsyncIterator[Dispatch]:
+    """A running Dispatch with these settings."""
     async with running(settings) as port, grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield stubs(channel)
+
+
+@pytest.fixture
+async def dispatch(settings: Settings) -> AsyncIterator[Dispatch]:
+    """A running Dispatch with the test's settings."""
+    async with dispatching(settings) as made:
+        yield made
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import grpc
@@ -20,9 +21,15 @@ from runwire.api.type.v1 import run_pb2
 from runwire.api.type.v1.json_pb2 import Json
 from runwire.core.bus import Bus
 from runwire.core.ids import DEFAULT_TENANT, RunKey, new_uuid
-from runwire.core.postgres import Pool
+from runwire.core.postgres import Pool, connect
+from runwire.core.settings import Settings
+from runwire.dispatch.hints import Hints
+from runwire.dispatch.runs import Runs
+from runwire.dispatch.runs_checks import CancelOrder
 from tests.dispatch.conftest import Dispatch
 from tests.dispatch.factories import GRAPH, a_run, end_run, make_assistant, make_thread, make_worker, start_run
+from tests.faults.proxy import Link
+from tests.harness.waiting import until
 
 REJECT = run_pb2.MULTITASK_STRATEGY_REJECT
 PENDING, RUNNING = run_pb2.RUN_STATUS_PENDING, run_pb2.RUN_STATUS_RUNNING
@@ -208,6 +215,45 @@ async def test_runs_are_cancelled_by_status(dispatch: Dispatch, pool: Pool, stat
     await start_run(pool, runs[0].run_id, await make_worker(pool))
     answer = await _cancel(dispatch, status=status)
     assert answer.keys() == {runs[number].run_id for number in cancelled}
+
+
+async def test_a_cancel_that_arrives_late_ends_no_run_that_came_since(
+    dispatch: Dispatch, settings: Settings, pool: Pool, bus: Bus
+) -> None:
+    await make_assistant(pool)
+    await make_thread(pool, "t")
+    address = urlsplit(settings.database_uri)
+    link = await Link("postgres<dispatch", address.hostname or "", address.port or 0).open()
+    far = settings.model_copy(update={"database_uri": link.uri(settings.database_uri)})
+    order = CancelOrder(run_ids=[], thread_id="t", status=None, action="interrupt")
+    async with connect(far, "far", size=1) as far_pool, Hints(bus) as hints:
+        late = Runs(far_pool, hints)
+        # Prepared, so that it goes out with its arguments.
+        assert await late.cancel_all(DEFAULT_TENANT, order) == []
+        await _create(dispatch, a_run(thread_id="t"))
+        # Nothing gets through for now, and the wish to cancel the statement never.
+        link.weather.hold = link.weather.refuse = True
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await late.cancel_all(DEFAULT_TENANT, order)
+        assert len(await _cancel(dispatch, thread_id="t")) == 1
+        [since] = await _create(dispatch, a_run(thread_id="t"))
+        [pair] = link.pairs
+
+        async def is_given_up() -> bool:
+            return bool(pair.far.waiting) and pair.far.waiting[-1][1] is None
+
+        await until(is_given_up)
+        link.hold(False)
+
+        async def has_arrived() -> bool:
+            return not await pool.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'runwire-far'"
+            )
+
+        await until(has_arrived)
+    await link.close()
+    assert (await dispatch.runs.GetRun(GetRunRequest(run_id=since.run_id))).run.status == PENDING
 
 
 async def test_many_runs_are_rolled_back(dispatch: Dispatch, pool: Pool) -> None:

@@ -192,15 +192,15 @@ async def test_events_past_their_retention_are_removed_and_the_run_says_so(
     assert [str(row["run_id"]) for row in await pool.fetch("SELECT run_id FROM run_events")] == [new]
 
 
-async def test_claims_of_removed_runs_are_forgotten_after_a_day(pool: Pool, bus: Bus, settings: Settings) -> None:
+async def test_removed_runs_are_forgotten_after_a_day(pool: Pool, bus: Bus, settings: Settings) -> None:
     old, new = new_uuid(), new_uuid()
     await pool.execute(
-        "INSERT INTO former_claims VALUES ('default', $1, 1, now() - interval '25 hours'), ('default', $2, 1, now())",
+        "INSERT INTO removed_runs VALUES ('default', $1, now() - interval '25 hours'), ('default', $2, now())",
         old,
         new,
     )
-    await Clockwork(pool, bus, settings).forget_claims()
-    assert [row["run_id"] for row in await pool.fetch("SELECT run_id FROM former_claims")] == [new]
+    await Clockwork(pool, bus, settings).forget_removed_runs()
+    assert [row["run_id"] for row in await pool.fetch("SELECT run_id FROM removed_runs")] == [new]
 
 
 async def test_the_clockwork_goes_on_after_its_connections_were_cut(

@@ -25,6 +25,8 @@ from runwire.core.settings import Settings
 from runwire.dispatch.__main__ import running
 from tests.dispatch.conftest import Dispatch, stubs
 from tests.dispatch.factories import GRAPH, a_run, end_run, make_assistant, make_thread
+from tests.harness.databases import held_up
+from tests.harness.waiting import until
 
 REJECT = run_pb2.MULTITASK_STRATEGY_REJECT
 _NO_VALUE: Any = 77
@@ -186,6 +188,26 @@ async def test_twenty_equal_calls_at_once_create_one_run(dispatch: Dispatch, poo
     answers = await asyncio.gather(*(dispatch.runs.CreateRun(request) for _ in range(20)))
     assert {answer.run.run_id for answer in answers} == {request.run_id}
     assert await pool.fetchval("SELECT count(*) FROM runs") == 1
+
+
+async def test_a_call_made_twice_at_once_finds_its_run_though_another_came_between(
+    dispatch: Dispatch, pool: Pool
+) -> None:
+    await make_assistant(pool)
+    await make_thread(pool)
+    mine = a_run(thread_id="thread-1", run_id=str(new_uuid()), multitask_strategy=REJECT)
+    calls: list[asyncio.Future[Any]] = []
+
+    async def all_wait() -> bool:
+        return await held_up(pool) == len(calls)
+
+    async with pool.acquire() as other, other.transaction():
+        await other.execute("SELECT FROM threads FOR UPDATE")
+        for request in (mine, a_run(thread_id="thread-1"), mine):
+            calls.append(asyncio.ensure_future(dispatch.runs.CreateRun(request)))
+            await until(all_wait)
+    first, _, again = await asyncio.gather(*calls)
+    assert again == first
 
 
 async def test_a_thread_whose_runs_have_ended_does_not_reject(dispatch: Dispatch, pool: Pool) -> None:

@@ -16,7 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
-from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 import asyncpg
@@ -36,8 +35,9 @@ from runwire.worker.claims import ClaimedRun, Claims, Ending
 from runwire.worker.registration import Registration
 from tests.dispatch.ballast import DEEP, IDLE, finished_runs, queue, queued_runs
 from tests.dispatch.factories import GRAPH, a_run, make_assistant
+from tests.harness.databases import fresh_database
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 TOLERANCE, UNDONE = 0.2, 20
 CLAIMED = 10
@@ -159,14 +159,10 @@ STATEMENTS: Mapping[str, Work] = {
 
 
 @pytest.fixture(scope="module")
-async def costs(servers: Servers, template: str) -> AsyncIterator[Mapping[str, Mapping[str, Cost]]]:
+async def costs(servers: Servers) -> AsyncIterator[Mapping[str, Mapping[str, Cost]]]:
     """What each statement costs, by ballast: "empty", "few", "many" and "queued"."""
-    name = "runwire_queue_cost"
-    admin = await asyncpg.connect(servers.database_uri)
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-    uri = urlunsplit(urlsplit(servers.database_uri)._replace(path=f"/{name}"))
-    settings = Settings(database_uri=uri, redis_uri=servers.redis_uri, redis_prefix="queue_cost")
-    try:
+    async with fresh_database(servers) as uri:
+        settings = Settings(database_uri=uri, redis_uri=servers.redis_uri, redis_prefix="queue_cost")
         async with (
             asyncpg.create_pool(uri, min_size=1, max_size=2) as pool,
             pool.acquire() as connection,
@@ -182,9 +178,6 @@ async def costs(servers: Servers, template: str) -> AsyncIterator[Mapping[str, M
                 "many": await _measured(connection, parts, hints, finished=MANY - FEW),
                 "queued": await _measured(connection, parts, hints, queued=QUEUED),
             }
-    finally:
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        await admin.close()
 
 
 async def _measured(

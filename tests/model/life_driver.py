@@ -12,7 +12,7 @@ from uuid import UUID
 from runwire.api.dispatch.v1.runs_pb2 import CreateRunRequest
 from runwire.core import sql
 from runwire.core.bus import Keys
-from runwire.core.errors import RunNotFinished, RunNotFound, ThreadBusy
+from runwire.core.errors import IdReused, RunNotFinished, RunNotFound, ThreadBusy
 from runwire.core.ids import DEFAULT_TENANT, RunKey
 from runwire.core.run_message import STRATEGIES
 from runwire.core.settings import Settings
@@ -40,7 +40,7 @@ INSERT INTO assistant_versions (assistant_id, version, graph_id, name) VALUES ('
 """
 CLEAR = """
 DELETE FROM runs; DELETE FROM threads; DELETE FROM workers; DELETE FROM webhook_deliveries;
-DELETE FROM checkpoints; DELETE FROM checkpoint_blobs; DELETE FROM checkpoint_writes; DELETE FROM former_claims
+DELETE FROM checkpoints; DELETE FROM checkpoint_blobs; DELETE FROM checkpoint_writes; DELETE FROM removed_runs
 """
 _MINUTES = "interval '1 minute'"
 SHIFT = f"""
@@ -118,6 +118,7 @@ class Life:
         self._runs = Runs(connection, self._hints)
         self._clockwork = Clockwork(connection, bus, settings)
         self._workers: dict[int, Registration] = {}
+        self._orders: list[tuple[int, RunOrder]] = []
         self._held: list[Held] = []
         self._updates: list[tuple[int, int]] = []
         self._numbers = iter(range(1, 10_000))
@@ -145,6 +146,16 @@ class Life:
             assert expected == "thread_busy"
         else:
             assert expected == row["outcome"]
+            self._orders.append((number, order))
+
+    async def create_all_again(self) -> None:
+        """Each request that created a run comes once more."""
+        for number, order in self._orders:
+            try:
+                outcome = (await self._runs.create(DEFAULT_TENANT, order))["outcome"]
+            except IdReused:
+                outcome = "id_reused"
+            assert outcome == self.model.create_again(number)
 
     async def begin_worker(self) -> None:
         number = next(self._numbers)

@@ -125,6 +125,8 @@ class Model:
         self.webhooks: list[tuple[int, str, bool]] = []
         self.owed: dict[int, int] = {}
         """How often each run's end was told."""
+        self.gone: set[int] = set()
+        """The runs that had a row."""
         self.begun: dict[int, int] = {}
         """Attempts of each run that were begun and not given back."""
 
@@ -150,6 +152,9 @@ class Model:
         self.runs[number] = Run(number, thread, self.now + delay, webhook)
         self.turn(thread)
         return "created"
+
+    def create_again(self, number: int) -> str:
+        return "id_reused" if number in self.gone else "exists"
 
     def claim(self, worker: int, executor: int, limit: int) -> list[Run]:
         owner = self.workers.get(worker)
@@ -232,7 +237,7 @@ class Model:
             return "not_found"
         if run.is_active:
             return "not_finished"
-        del self.runs[number]
+        self._remove(run)
         self.webhooks = [each for each in self.webhooks if each[0] != number]
         return "deleted"
 
@@ -318,13 +323,17 @@ class Model:
     def _end_cancelled(self, run: Run, action: str) -> None:
         if action == "rollback":
             self._undo(run)
-            del self.runs[run.number]
+            self._remove(run)
             self._owe(run, "cancelled", rolled_back=True)
         else:
             self._end(run, "cancelled")
         if run.thread is None:
             self.checkpoints.pop(self.checkpoint_thread(run), None)
         self.turn(run.thread)
+
+    def _remove(self, run: Run) -> None:
+        del self.runs[run.number]
+        self.gone.add(run.number)
 
     def _end(self, run: Run, status: str) -> None:
         run.status, run.ready, run.worker, run.executor, run.cancel = status, False, None, None, None

@@ -223,7 +223,7 @@ class SimulatedPostgres:
     # Decisions
 
     def claim_run(self, run: RunRow, began_at: float | None = None) -> int:
-        """A worker takes a run; `began_at` is when its transaction began."""
+        """A worker takes a run; `began_at` is when it took it, which may be seen later."""
         self._loop.note("claimed", run.claim + 1)
         run.status, run.ready, run.claim = "running", False, run.claim + 1
         run.began_at = (self._loop.time() if began_at is None else began_at) if run.began_at is None else run.began_at

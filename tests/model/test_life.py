@@ -78,7 +78,7 @@ async def live(connection: Any, steps: list[Step]) -> Life:
 
 
 async def bring_to_an_end(life: Life) -> None:
-    """I1: with a worker that lives, every run comes to an end, and to one alone."""
+    """I1: with a worker that lives, every run comes to an end, and to one alone. What comes late begins none anew."""
     for _ in range(len(life.model.runs) + 3):
         await life.advance(10)
         await life.sweep()
@@ -86,12 +86,14 @@ async def bring_to_an_end(life: Life) -> None:
         await life.claim(0, 0, 100)
         for choice in range(life.claims):
             await life.finish(choice, "success")
+    await life.create_all_again()
     life.wakes.graphs.append("time")
     await life.check(set())
     assert not [run for run in life.model.runs.values() if run.is_active]
     assert set(life.model.owed) >= set(life.model.runs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(8))
 @settings(
     max_examples=_HISTORIES,

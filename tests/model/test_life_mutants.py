@@ -41,6 +41,7 @@ _MUTANTS = {
     ),
     "an attempt given back counts": ("release_run", "GREATEST(attempts - 1, 0)", "attempts"),
     "a rollback owes no webhook": ("settle_webhook_of_removed_run", "IF OLD.finished_at IS NOT NULL", "IF true"),
+    "a run that is gone is created again": ("remember_removed", "now() - interval '1 day'", "now()"),
     "runs of the dead stay theirs": ("reap_dead_workers", "d.heartbeat_at + d.lease < now()", "false"),
 }
 

@@ -157,6 +157,15 @@ def _create(strategy: str) -> Callable[[Any, int], Awaitable[object]]:
     return create
 
 
+async def _create_again(db: Any, _: int) -> object:
+    order = RunOrder(request=CreateRunRequest(thread_id="t", assistant_id="a"), run_id=_RUN, thread_id="t", digest=b"")
+    async with _hints() as hints:
+        try:
+            return (await Runs(db, hints).create(DEFAULT_TENANT, order))["outcome"]
+        except Refusal as refusal:
+            return type(refusal).__name__
+
+
 async def _reap(db: Any, _: int) -> object:
     bus: Any = Wakes()
     await Clockwork(db, bus, Settings()).reap()
@@ -199,6 +208,7 @@ _DECISIONS = {
     "cancel the next": Decision(_cancel(_NEXT, "interrupt")),
     "cancel all": Decision(_cancel_all, passes_over=True),
     "create": Decision(_create("enqueue")),
+    "create again": Decision(_create_again),
     "create, interrupting": Decision(_create("interrupt")),
     "create, rolling back": Decision(_create("rollback")),
     "reap": Decision(_reap, passes_over=True),

@@ -74,6 +74,29 @@ async def test_reading_and_writing_the_log_is_as_in_postgres(pool: Pool) -> None
         await _compare(pool, simulated, run_id, rng)
 
 
+async def test_how_a_removed_run_ended_is_remembered_as_in_postgres(pool: Pool) -> None:
+    for claim, status, finished_at in (
+        (0, "pending", None),
+        (0, "cancelled", 1.0),
+        (1, "running", None),
+        (1, "cancelled", 1.0),
+        (2, "success", 1.0),
+    ):
+        run_id = uuid4()
+        await pool.execute(_INSERT, run_id)
+        await pool.execute(
+            "UPDATE runs SET claim = $2, status = $3, finished_at = CASE WHEN $4 THEN now() END,"
+            " worker_id = CASE WHEN $3 = 'running' THEN worker_id END WHERE run_id = $1",
+            *(run_id, claim, status, finished_at is not None),
+        )
+        simulated, run = _simulated(run_id)
+        run.claim, run.status, run.finished_at = claim, status, finished_at
+        await pool.execute("DELETE FROM runs WHERE run_id = $1", run_id)
+        simulated.remove(run)
+        real = await pool.fetchval(_LOG["final_status_of_removed"], DEFAULT_TENANT, run_id)
+        assert real == simulated.final_status_of_removed(DEFAULT_TENANT, run_id), (claim, status)
+
+
 _INSERT_THREAD = "INSERT INTO threads (thread_id, created_at) VALUES ($1, now() - interval '1 second')"
 _INSERT_OF_THREAD = """
 INSERT INTO runs (run_id, thread_id, status, ready, began_at, finished_at, worker_id, claim, assistant_id,

@@ -25,6 +25,7 @@ from runwire.api.type.v1.run_pb2 import RunConfig
 from runwire.api.type.v1.sorting_pb2 import SortOrder
 from runwire.core.bus import Bus
 from runwire.core.postgres import Pool
+from tests.harness.databases import held_up
 from tests.harness.waiting import until
 from tests.resource.conftest import Rows
 from tests.resource.refusals import refused
@@ -393,16 +394,6 @@ async def test_the_workers_of_all_runs_that_go_with_an_assistant_are_told_at_onc
     assert [count for count in told if count] == [5]
 
 
-async def _waits(pool: Pool) -> bool:
-    """Whether a statement is held up by a lock."""
-    return bool(
-        await pool.fetchval(
-            "SELECT EXISTS (SELECT FROM pg_stat_activity"
-            " WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0)"
-        )
-    )
-
-
 async def test_an_assistant_that_takes_its_threads_along_holds_none_while_it_waits_for_an_earlier_one(
     assistants: AssistantsServiceAsyncStub, rows: Rows, pool: Pool
 ) -> None:
@@ -417,7 +408,7 @@ async def test_an_assistant_that_takes_its_threads_along_holds_none_while_it_wai
         await holder.execute("SELECT FROM threads WHERE thread_id = 't-1' FOR UPDATE")
         request = DeleteAssistantRequest(assistant_id="a-1", delete_threads=True)
         deletion = asyncio.ensure_future(assistants.DeleteAssistant(request))
-        await until(lambda: _waits(pool))
+        await until(lambda: held_up(pool))
         await holder.execute("SELECT FROM threads WHERE thread_id = 't-2' FOR UPDATE NOWAIT")
     await deletion
     assert await rows.count("threads") == 1

@@ -81,7 +81,7 @@ class NotFound(RunwireError):
 
 
 class AlreadyExists(RunwireError):
-    """The id belongs to something with another content."""
+    """The id belongs to something with another content, or to a run that is gone."""
 
     code = grpc.StatusCode.ALREADY_EXISTS
 

@@ -42,7 +42,10 @@ class Runs:
         return decode(Run, (await self._wire.unary(self._stub.CreateRun, request)).run)
 
     async def create_batch(self, payloads: Sequence[RunRequest]) -> builtins.list[Run]:
-        """Creates up to 100 runs, all of them or none."""
+        """Creates up to 100 runs, all of them or none.
+
+        Raises AlreadyExists also where they were stored, their answer was lost, and one of them has been removed since.
+        """
         named: builtins.list[RunRequest] = [{**each, "run_id": each.get("run_id") or new_id()} for each in payloads]
         request = pb.BatchCreateRunsRequest(requests=[request_of(each) for each in named])
         response = await self._wire.unary(self._stub.BatchCreateRuns, request)

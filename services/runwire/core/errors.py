@@ -150,7 +150,7 @@ class ItemNotFound(Refusal):
 
 
 class IdReused(Refusal):
-    """The id {id} belongs to something that was created with another request."""
+    """The id {id} belongs to something that was created with another request, or to a run that is gone."""
 
     code, reason = grpc.StatusCode.ALREADY_EXISTS, "ID_REUSED"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
@@ -20,7 +21,7 @@ T = TypeVar("T")
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_LATEST_REVISION = "former_claims"
+_LATEST_REVISION = "crons"
 _REVISION = "SELECT to_revision FROM public.migrations ORDER BY id DESC LIMIT 1"
 _RELEASE_SECONDS = 1.0
 _MIGRATION_LOCK = 0x72756E77697265
@@ -35,6 +36,7 @@ _TRANSIENT = (
     asyncpg.TooManyConnectionsError,
     # What asyncpg says of a pooled connection whose server process was ended while it was idle.
     asyncpg.InternalClientError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     OSError,
     TimeoutError,
 )
@@ -74,11 +76,17 @@ async def persistently(limit: float, work: Callable[P, Awaitable[T]], *args: P.a
 
 
 class _PromptPool(asyncpg.Pool):  # type: ignore[misc]
-    """Gives up a connection whose cancelled statement does not end.
+    """Gives up a connection whose cancelled statement does not end, and at its own end all that do not answer.
 
     Whoever gives a connection back waits for that, and a Postgres that has gone silent would have them wait for ever:
     past the call's deadline, or past the turn of a loop.
     """
+
+    async def close(self) -> None:
+        """Takes leave of Postgres, if it listens."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_RELEASE_SECONDS):
+                await super().close()
 
     async def release(self, connection: Any, *, timeout: float | None = None) -> None:
         """Gives a connection back, or closes it."""
@@ -102,6 +110,8 @@ async def connect(
     executing it.
     """
     plans = {"plan_cache_mode": "force_generic_plan"} if generic_plans else {}
+    # A client that has gone without a word in the middle of a transaction would keep its locks until TCP finds out.
+    silence = f"{settings.statement_timeout / timedelta(milliseconds=1):.0f}ms"
     pool = _PromptPool(
         settings.database_uri,
         min_size=1,
@@ -114,7 +124,12 @@ async def connect(
         loop=None,
         connection_class=asyncpg.Connection,
         record_class=asyncpg.Record,
-        server_settings={"application_name": f"runwire-{process}", "jit": "off", **plans},
+        server_settings={
+            "application_name": f"runwire-{process}",
+            "jit": "off",
+            "idle_in_transaction_session_timeout": silence,
+            **plans,
+        },
     )
     async with pool:
         await _refuse_older_schema(pool)

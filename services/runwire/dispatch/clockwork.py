@@ -29,7 +29,7 @@ _WORKERS_AT_ONCE = 100
 _QUESTIONS_AT_ONCE = 1000
 _RUNS_LOOKED_AT = 10_000
 _RUNS_EXPIRED_AT_ONCE = 100
-_CLAIMS_FORGOTTEN_AT_ONCE = 1000
+_REMOVED_FORGOTTEN_AT_ONCE = 1000
 _EXPIRY_INTERVAL = timedelta(minutes=1)
 _TICK_INTERVAL = timedelta(seconds=0.5)
 _DUE_INTERVAL = timedelta(seconds=0.5)
@@ -49,7 +49,7 @@ async def turning(
             (_DUE_INTERVAL, work.wake_due_runs),
             (min(settings.sweep_interval, _TICK_INTERVAL), CronTicks(pool, bus, hints, expiry, limits).tick_crons),
             (_EXPIRY_INTERVAL, work.expire_events),
-            (_EXPIRY_INTERVAL, work.forget_claims),
+            (_EXPIRY_INTERVAL, work.forget_removed_runs),
         )
         async with repeating(settings.postgres_timeout, *steps):
             yield
@@ -101,7 +101,7 @@ class Clockwork:
         rows = await self._pool.fetch(_SQL["expire_events"], self._retention, _RUNS_EXPIRED_AT_ONCE)
         return len(rows) == _RUNS_EXPIRED_AT_ONCE
 
-    async def forget_claims(self) -> bool:
-        """Removes claims of runs that were removed long ago. True: there may be more."""
-        removed = await self._pool.execute(_SQL["forget_claims"], _CLAIMS_FORGOTTEN_AT_ONCE)
-        return bool(removed == f"DELETE {_CLAIMS_FORGOTTEN_AT_ONCE}")
+    async def forget_removed_runs(self) -> bool:
+        """Forgets runs that were removed long ago. True: there may be more."""
+        removed = await self._pool.execute(_SQL["forget_removed_runs"], _REMOVED_FORGOTTEN_AT_ONCE)
+        return bool(removed == f"DELETE {_REMOVED_FORGOTTEN_AT_ONCE}")

@@ -53,12 +53,12 @@ WHERE g.due_at <= now() AND EXISTS (
     WHERE just_due.due_at > just_due.created_at
 )
 
--- name: forget_claims
--- Of runs that were removed so long ago that none of their code is left.
+-- name: forget_removed_runs
+-- Of runs that were removed so long ago that no request to create them is on its way, and none of their code is left.
 -- $1 how many at once
-DELETE FROM former_claims
+DELETE FROM removed_runs
 WHERE (tenant, run_id) IN (
-    SELECT tenant, run_id FROM former_claims
+    SELECT tenant, run_id FROM removed_runs
     WHERE removed_at < now() - interval '1 day'
     ORDER BY removed_at
     LIMIT $1

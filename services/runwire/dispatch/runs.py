@@ -99,12 +99,15 @@ class Runs:
         return rows
 
     async def _cancel_all(self, tenant: str, order: CancelOrder) -> list[asyncpg.Record]:
-        name = "cancel_matching"
-        which: tuple[Any, ...] = (order.thread_id, order.status, order.action, MAX_CANCELLED)
-        if order.run_ids:
-            name, which = "cancel_listed", (order.run_ids, order.action)
-        rows: list[asyncpg.Record] = await self._pool.fetch(_SQL[name], tenant, *which)
+        # By id alone: a statement that arrives when its caller was answered long ago ends nothing that came after.
+        run_ids = order.run_ids or await self._active(tenant, order)
+        arguments = (tenant, run_ids, order.action, order.status)
+        rows: list[asyncpg.Record] = await self._pool.fetch(_SQL["cancel_listed"], *arguments)
         return rows
+
+    async def _active(self, tenant: str, order: CancelOrder) -> list[UUID]:
+        arguments = (tenant, order.thread_id, order.status, order.action, MAX_CANCELLED)
+        return [row["run_id"] for row in await self._pool.fetch(_SQL["active"], *arguments)]
 
 
 def _conditions(where: RunFilter) -> tuple[Any, ...]:

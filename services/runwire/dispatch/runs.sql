@@ -20,40 +20,30 @@ SELECT outcome, promoted_graph_id, {run_columns}, worker_id
 FROM cancel_run($1, $2, $3) AS c
 CROSS JOIN LATERAL (SELECT (c.run).*) AS r
 
+-- name: active
+-- The runs that a cancel is meant for. Where there are more than fit, those that were asked to stop before are left out first.
+-- $1 tenant, $2 thread_id or NULL, $3 status or NULL, $4 action, $5 how many at most
+SELECT run_id
+FROM runs
+WHERE tenant = $1 AND status IN ('pending', 'running')
+AND ($2::text IS NULL OR thread_id = $2)
+AND ($3::text IS NULL OR status = $3)
+ORDER BY
+    COALESCE(cancel_action = 'rollback' OR cancel_action = $4, false),
+    thread_id COLLATE "C", due_at DESC, position DESC
+LIMIT $5
+
 -- name: cancel_listed
 -- Threads in one order, so that two callers can't wait for one another; the last run of a thread first, so that none is made
 -- ready to be cancelled next.
--- $1 tenant, $2 run_ids, $3 action
+-- $1 tenant, $2 run_ids, $3 action, $4 status or NULL
 SELECT outcome, promoted_graph_id, {run_columns}, worker_id
 FROM (
     SELECT a.run_id AS chosen_id FROM runs a
     WHERE a.tenant = $1 AND a.run_id = ANY($2::uuid[]) AND a.status IN ('pending', 'running')
     ORDER BY a.thread_id COLLATE "C", a.due_at DESC, a.position DESC
 ) AS chosen
-CROSS JOIN LATERAL cancel_run($1, chosen_id, $3) AS c
-CROSS JOIN LATERAL (SELECT (c.run).*) AS r
-WHERE outcome IN ('cancelled', 'requested')
-
--- name: cancel_matching
--- As cancel_listed. Where there are more than fit, those that were asked to stop before come last.
--- $1 tenant, $2 thread_id or NULL, $3 status or NULL, $4 action, $5 how many at most
-SELECT outcome, promoted_graph_id, {run_columns}, worker_id
-FROM (
-    SELECT bounded.chosen_id
-    FROM (
-        SELECT a.run_id AS chosen_id, a.thread_id, a.due_at, a.position
-        FROM runs a
-        WHERE a.tenant = $1 AND a.status IN ('pending', 'running')
-        AND ($2::text IS NULL OR a.thread_id = $2)
-        AND ($3::text IS NULL OR a.status = $3)
-        ORDER BY
-            COALESCE(a.cancel_action = 'rollback' OR a.cancel_action = $4, false),
-            a.thread_id COLLATE "C", a.due_at DESC, a.position DESC
-        LIMIT $5
-    ) AS bounded
-    ORDER BY bounded.thread_id COLLATE "C", bounded.due_at DESC, bounded.position DESC
-) AS chosen
-CROSS JOIN LATERAL cancel_run($1, chosen_id, $4, $3) AS c
+CROSS JOIN LATERAL cancel_run($1, chosen_id, $3, $4) AS c
 CROSS JOIN LATERAL (SELECT (c.run).*) AS r
 WHERE outcome IN ('cancelled', 'requested')
 

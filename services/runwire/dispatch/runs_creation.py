@@ -211,8 +211,10 @@ def _messages(rows: Sequence[asyncpg.Record]) -> list[run_pb2.Run]:
     """Runs of one batch. One may have ended another of them before anybody saw it."""
     runs = {row["run_id"]: run_message(row) for row in rows}
     for row in rows:
-        for run_id in (row["ended"] if row["outcome"] == "created" else None) or ():
+        if row["outcome"] != "created":
+            continue
+        for run_id, ended_at in zip(row["ended"] or (), row["ended_at"] or (), strict=True):
             if run_id in runs:
                 runs[run_id].status = run_pb2.RUN_STATUS_CANCELLED
-                runs[run_id].finish_time.FromDatetime(row["created_at"])
+                runs[run_id].finish_time.FromDatetime(ended_at)
     return [runs[row["run_id"]] for row in rows]

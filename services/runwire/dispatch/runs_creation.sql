@@ -5,7 +5,7 @@
 -- $9 delay, $10 request, $11 digest, $12 base_metadata, $13 metadata, $14 event_log, $15 run_timeout,
 -- $16 the assistant's created_at, $17 the name that the caller gave, $18 webhook, $19 checkpoint_id and $20 checkpoint_ns,
 -- $21 strategy and $22 length of a new thread's time to live, $23 how many open runs the tenant may have, or NULL
-SELECT outcome, {run_columns}, ready, ended, stopping_run_id, stopping_worker_id, stopping_action
+SELECT outcome, {run_columns}, ready, ended, ended_at, stopping_run_id, stopping_worker_id, stopping_action
 FROM create_run(
     $1, $2, $3, $4, $5,
     (

@@ -22,10 +22,11 @@ WITH owner AS MATERIALIZED (
     FROM lanes l CROSS JOIN LATERAL share_slots($1, l.graph_ids, l.tenants, $4::int) AS s
     WHERE l.count > 1
 ), due AS MATERIALIZED (
-    SELECT d.tenant, d.run_id, d.attempts
+    SELECT d.tenant, d.run_id, d.attempts, d.taken_at
     FROM share
     CROSS JOIN LATERAL (
-        SELECT r.tenant, r.run_id, r.attempts FROM runs r
+        -- The transaction's time may be before the end of the run that made way for this one.
+        SELECT r.tenant, r.run_id, r.attempts, clock_timestamp() AS taken_at FROM runs r
         WHERE r.ready AND r.status = 'pending' AND r.graph_id = share.graph_id AND r.tenant = share.tenant AND r.due_at <= now()
         ORDER BY r.due_at, r.position
         LIMIT share.runs
@@ -34,8 +35,8 @@ WITH owner AS MATERIALIZED (
 ), taken AS (
     UPDATE runs r
     SET status = 'running', ready = false, worker_id = $1, executor = $2, claim = r.claim + 1,
-        attempts = LEAST(r.attempts + 1, $6::int), started_at = now(), began_at = COALESCE(r.began_at, now()),
-        deadline_at = now() + COALESCE(r.run_timeout, $5)
+        attempts = LEAST(r.attempts + 1, $6::int), started_at = due.taken_at, began_at = COALESCE(r.began_at, due.taken_at),
+        deadline_at = due.taken_at + COALESCE(r.run_timeout, $5)
     FROM due
     -- The array says to the planner that they are few: it can't tell from a LIMIT that is a parameter, and would read all runs.
     WHERE r.run_id = ANY (ARRAY(SELECT d.run_id FROM due d)) AND r.run_id = due.run_id AND r.tenant = due.tenant

@@ -76,6 +76,7 @@ CREATE UNIQUE INDEX runs_one_ready_per_thread ON runs (tenant, thread_id) WHERE 
 -- What the claim reads. Finished runs and runs behind the head of a queue are not in it. A ready run is pending, says a CHECK; a
 -- statement that says so too is served by this index, and one that looks for a thread's ready run is not tempted by it.
 CREATE INDEX runs_ready ON runs (graph_id, tenant, due_at, position) WHERE ready AND status = 'pending';
+CREATE INDEX runs_due ON runs (graph_id, due_at, tenant) WHERE ready AND status = 'pending';
 CREATE INDEX runs_queue ON runs (tenant, thread_id, due_at, position) WHERE status IN ('pending', 'running');
 CREATE INDEX runs_of_worker ON runs (worker_id) WHERE status = 'running';
 CREATE INDEX runs_by_creation ON runs (tenant, created_at, run_id);

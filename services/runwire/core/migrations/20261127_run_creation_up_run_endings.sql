@@ -11,7 +11,7 @@
 CREATE FUNCTION finish_run(
     p_run_id uuid, p_claim integer, p_tenant text, p_thread_id text, p_status text,
     p_output json, p_values jsonb, p_interrupts jsonb, p_error_type text, p_error_message text,
-    p_first_seq integer, p_last_seq integer, p_events bytea, p_keep_checkpoints boolean
+    p_first_seq integer, p_last_seq integer, p_events bytea
 ) RETURNS TABLE (outcome text, promoted_graph_id text)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -22,7 +22,8 @@ BEGIN
     END IF;
     SELECT r.* INTO mine FROM runs r
     WHERE r.tenant = p_tenant AND r.run_id = p_run_id AND r.claim = p_claim AND r.worker_id IS NOT NULL FOR UPDATE;
-    IF NOT FOUND THEN
+    -- A run ends as cancelled by somebody's wish alone.
+    IF NOT FOUND OR (p_status = 'cancelled' AND mine.cancel_action IS NULL) THEN
         outcome := 'stale';
         RETURN NEXT;
         RETURN;
@@ -61,7 +62,7 @@ BEGIN
                                     ELSE clock_timestamp() END
         WHERE t.tenant = p_tenant AND t.thread_id = p_thread_id;
         promoted_graph_id := pass_turn_on(p_tenant, p_thread_id);
-    ELSIF NOT p_keep_checkpoints THEN
+    ELSE
         PERFORM delete_checkpoints_of_thread(checkpoint_thread(p_tenant, NULL, p_run_id));
     END IF;
     outcome := 'finished';
@@ -117,15 +118,15 @@ BEGIN
             )
             RETURNING w.worker_id
         )
-        SELECT r.tenant COLLATE "C" AS tenant, r.run_id, r.claim, r.thread_id COLLATE "C" AS thread_id
+        SELECT
+            r.tenant COLLATE "C" AS tenant, r.run_id, r.claim, r.thread_id COLLATE "C" AS thread_id, r.due_at, r.position
         FROM runs r JOIN dead USING (worker_id) WHERE r.status = 'running'
         UNION ALL
         -- A run whose owner has no row at all: its worker was reaped while it claimed.
-        SELECT r.tenant, r.run_id, r.claim, r.thread_id FROM runs r
+        SELECT r.tenant, r.run_id, r.claim, r.thread_id, r.due_at, r.position FROM runs r
         WHERE r.status = 'running'
         AND NOT EXISTS (SELECT 1 FROM workers w WHERE w.worker_id = r.worker_id)
-        -- Whoever locks several threads does it in this order.
-        ORDER BY thread_id, tenant
+        ORDER BY thread_id, tenant, due_at DESC, position DESC
     LOOP
         run_id := held.run_id;
         graph_id := release_run(held.tenant, held.run_id, held.claim, true, interval '0');

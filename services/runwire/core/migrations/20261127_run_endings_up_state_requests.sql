@@ -124,7 +124,7 @@ BEGIN
         held := FOUND;
     END IF;
     IF held THEN
-        promoted_graph_id := promote_next_run(mine.tenant, mine.thread_id);
+        promoted_graph_id := pass_turn_on(mine.tenant, mine.thread_id);
     END IF;
     RETURN NEXT;
 END
@@ -150,7 +150,7 @@ BEGIN
         removed := FOUND;
     END IF;
     IF removed AND found_request.kind = 'update' THEN
-        promoted_graph_id := promote_next_run(found_request.tenant, found_request.thread_id);
+        promoted_graph_id := pass_turn_on(found_request.tenant, found_request.thread_id);
     END IF;
     RETURN NEXT;
 END

@@ -54,9 +54,3 @@ BEGIN
     RETURN promoted_graph_id;
 END
 $$;
-
--- For a thread of which no run has the turn.
-CREATE FUNCTION promote_next_run(p_tenant text, p_thread_id text) RETURNS text
-LANGUAGE sql AS $$
-    SELECT pass_turn_on(p_tenant, p_thread_id)
-$$;

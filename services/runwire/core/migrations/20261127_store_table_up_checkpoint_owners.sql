@@ -2,10 +2,11 @@
 -- What lies in these tables may have been written by anybody: a value of a wrong type fails no statement. Whoever reads the
 -- checkpoint says what is wrong with it.
 
--- The column of the checkpoint tables that a thread's rows carry. Tenants other than the default have theirs apart.
+-- The column of the checkpoint tables that a thread's rows carry, or those of a run without one: it may bear the id of a thread,
+-- and no id of a thread has a '#'. Tenants other than the default have theirs apart.
 CREATE FUNCTION checkpoint_thread(p_tenant text, p_thread_id text, p_run_id uuid) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN p_tenant = 'default' THEN '' ELSE p_tenant || '/' END || COALESCE(p_thread_id, p_run_id::text)
+    SELECT CASE WHEN p_tenant = 'default' THEN '' ELSE p_tenant || '/' END || COALESCE(p_thread_id, p_run_id::text || '#')
 $$;
 
 CREATE FUNCTION json_object_or_null(p_value jsonb) RETURNS jsonb

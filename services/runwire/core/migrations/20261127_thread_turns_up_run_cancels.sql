@@ -1,9 +1,21 @@
 -- Cancelled runs. A pending one ends at once; one that a worker executes is asked to stop, and ends as in the file of endings.
 
+-- Keeps claims, which do not wait for the thread's lock, from the run that has the turn. A run that ends without having begun has
+-- its place in its thread's stream by its end, which may not be before the beginning of a run that readers see sooner.
+-- Returns the graph whose workers are to look again, since a claim may have passed the run over, or NULL: none waits.
+CREATE FUNCTION hold_turn(p_tenant text, p_thread_id text, p_ending uuid) RETURNS text
+LANGUAGE sql AS $$
+    SELECT r.graph_id FROM runs r
+    WHERE r.tenant = p_tenant AND r.thread_id = p_thread_id AND r.ready AND r.run_id <> p_ending
+    FOR UPDATE
+$$;
+
 -- Ends a cancelled run that nobody executes any more, and passes nothing on. The caller holds the locks of its thread and of
--- the run.
-CREATE FUNCTION end_cancelled_row(p_run runs, p_action text, p_moment timestamptz) RETURNS void
+-- the run. Returns when it ended: a moment of its own, since that is the run's place in its thread's stream.
+CREATE FUNCTION end_cancelled_row(p_run runs, p_action text) RETURNS timestamptz
 LANGUAGE plpgsql AS $$
+DECLARE
+    moment timestamptz := clock_timestamp();
 BEGIN
     IF p_action = 'rollback' THEN
         IF p_run.claim > 0 THEN
@@ -12,10 +24,11 @@ BEGIN
         DELETE FROM runs WHERE tenant = p_run.tenant AND run_id = p_run.run_id;
     ELSE
         UPDATE runs
-        SET status = 'cancelled', ready = false, worker_id = NULL, executor = NULL, finished_at = p_moment,
-            cancel_action = NULL
+        SET status = 'cancelled', ready = false, worker_id = NULL, executor = NULL,
+            finished_at = moment, cancel_action = NULL
         WHERE tenant = p_run.tenant AND run_id = p_run.run_id;
     END IF;
+    RETURN moment;
 END
 $$;
 
@@ -24,7 +37,7 @@ $$;
 CREATE FUNCTION end_cancelled_run(p_run runs, p_action text) RETURNS text
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM end_cancelled_row(p_run, p_action, clock_timestamp());
+    PERFORM end_cancelled_row(p_run, p_action);
     IF p_run.thread_id IS NULL THEN
         PERFORM delete_checkpoints_of_thread(checkpoint_thread(p_run.tenant, NULL, p_run.run_id));
         RETURN NULL;
@@ -37,12 +50,14 @@ $$;
 -- Cancels all active runs of a thread for the sake of a new one. The pending ones have ended then; the one that runs, if
 -- any, is asked to stop. The caller holds the thread's lock and sees to the thread's turn.
 CREATE FUNCTION make_way(p_tenant text, p_thread_id text, p_run_id uuid, p_action text, p_moment timestamptz)
-RETURNS TABLE (ended uuid[], stopping_run_id uuid, stopping_worker_id uuid, stopping_action text)
+RETURNS TABLE (ended uuid[], ended_at timestamptz[], stopping_run_id uuid, stopping_worker_id uuid, stopping_action text)
 LANGUAGE plpgsql AS $$
 DECLARE
     waiting runs;
 BEGIN
+    PERFORM hold_turn(p_tenant, p_thread_id, p_run_id);
     ended := '{}';
+    ended_at := '{}';
     -- Pending ones first: what a claim takes meanwhile is among the running ones then. The newest goes first, so that each
     -- is the last of its thread.
     FOR waiting IN
@@ -51,7 +66,7 @@ BEGIN
         ORDER BY r.due_at DESC, r.position DESC
         FOR UPDATE
     LOOP
-        PERFORM end_cancelled_row(waiting, p_action, p_moment);
+        ended_at := ended_at || end_cancelled_row(waiting, p_action);
         ended := ended || waiting.run_id;
     END LOOP;
     UPDATE runs r
@@ -69,6 +84,8 @@ $$;
 CREATE FUNCTION cancel_run(p_tenant text, p_run_id uuid, p_action text, p_status text DEFAULT NULL)
 RETURNS TABLE (outcome text, run runs, promoted_graph_id text)
 LANGUAGE plpgsql AS $$
+DECLARE
+    held_graph_id text;
 BEGIN
     SELECT r.* INTO run FROM runs r WHERE r.tenant = p_tenant AND r.run_id = p_run_id;
     IF NOT FOUND THEN
@@ -85,7 +102,8 @@ BEGIN
     ELSIF run.status IN ('pending', 'running') AND run.status <> p_status THEN
         outcome := 'other_status';
     ELSIF run.status = 'pending' THEN
-        promoted_graph_id := end_cancelled_run(run, p_action);
+        held_graph_id := hold_turn(run.tenant, run.thread_id, run.run_id);
+        promoted_graph_id := COALESCE(end_cancelled_run(run, p_action), held_graph_id);
         run.status := 'cancelled';
         -- A run that was rolled back has no row any more; its answer is the last that is heard of it.
         run.finished_at := COALESCE(

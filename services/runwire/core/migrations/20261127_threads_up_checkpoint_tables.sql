@@ -58,6 +58,9 @@ ALTER TABLE checkpoint_writes ADD COLUMN IF NOT EXISTS replaced_blob bytea;
 
 -- The package's own indexes on thread_id alone are left out: each repeats the head of a primary key.
 CREATE INDEX IF NOT EXISTS checkpoints_run_id_idx ON checkpoints ((metadata ->> 'run_id'));
+-- What a run's Command writes lies on a checkpoint of another run.
+CREATE INDEX checkpoint_writes_of_commands ON checkpoint_writes (run_id)
+WHERE task_id = '00000000-0000-0000-0000-000000000000';
 
 -- The version up to which that package would migrate; its setup() finds nothing left to do.
 INSERT INTO checkpoint_migrations (v)

@@ -90,14 +90,16 @@ class RunsServiceServicer(object):
         """Creates a run. The answer is sent when the run is stored: it will end in exactly one final status, whatever dies in
         between. The multitask decision, the insert and the cancelling of other runs are one transaction.
 
-        Idempotent by `run_id`: the same id with the same request is the same run, and is returned as it is now.
+        Idempotent by `run_id`: the same id with the same request is the same run, and is returned as it is now. The id of a run
+        that was rolled back or deleted is refused for at least a day after its end: a call that comes late, or twice, does not
+        bring the run back. The server may make a call twice itself, when it does not hear that the run was stored.
 
         A refused call changes nothing: it makes no thread and cancels no run.
 
         Errors: INVALID_ARGUMENT; NOT_FOUND ASSISTANT_NOT_FOUND, THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND; ALREADY_EXISTS ID_REUSED
-        (same run_id, another request; or the thread has checkpoints of a deleted run with this id); FAILED_PRECONDITION
-        THREAD_BUSY (strategy REJECT); RESOURCE_EXHAUSTED QUOTA_EXCEEDED; UNAVAILABLE DATABASE_UNAVAILABLE (call again with the
-        same run_id).
+        (same run_id, another request; or a run with this id is gone, since less than a day or leaving checkpoints on the thread);
+        FAILED_PRECONDITION THREAD_BUSY (strategy REJECT); RESOURCE_EXHAUSTED QUOTA_EXCEEDED; UNAVAILABLE DATABASE_UNAVAILABLE
+        (call again with the same run_id).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -105,7 +107,8 @@ class RunsServiceServicer(object):
 
     def BatchCreateRuns(self, request, context):
         """Creates 1 to 100 runs in one transaction: all of them or none. Runs of one thread are created in the order of the
-        requests, and a strategy that rejects or cancels sees those before it: they come back CANCELLED then.
+        requests, and a strategy that rejects or cancels sees those before it: they come back CANCELLED then. Made again, a
+        batch of which a run is gone, be it by a rollback of its own, is refused, ID_REUSED; GetRun tells of the others.
 
         Fields are named by their index, for example "requests[3].input", and so is the run that is refused: ErrorInfo's
         metadata has its `index`. QUOTA_EXCEEDED is about all of them.
@@ -153,7 +156,8 @@ class RunsServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def BatchCancelRuns(self, request, context):
-        """Cancels many runs in one transaction: by ids, or by thread, by status, or by both. Each as CancelRun does.
+        """Cancels many runs in one transaction: by ids, or those that are active when the call comes, by thread, by status, or by
+        both. Each as CancelRun does.
 
         Errors: INVALID_ARGUMENT (no filter at all is refused). Ids that do not exist are left out of the answer.
         """
@@ -163,7 +167,7 @@ class RunsServiceServicer(object):
 
     def DeleteRun(self, request, context):
         """Deletes a finished run with its events. Its thread and checkpoints stay; as long as they do, no other run of the thread
-        can have its id.
+        can have its id, and no run at all for at least a day after its end.
 
         Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND; FAILED_PRECONDITION RUN_NOT_FINISHED.
         """

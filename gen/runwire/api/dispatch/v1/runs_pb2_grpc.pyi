@@ -37,18 +37,21 @@ class RunsServiceStub:
     """Creates a run. The answer is sent when the run is stored: it will end in exactly one final status, whatever dies in
     between. The multitask decision, the insert and the cancelling of other runs are one transaction.
 
-    Idempotent by `run_id`: the same id with the same request is the same run, and is returned as it is now.
+    Idempotent by `run_id`: the same id with the same request is the same run, and is returned as it is now. The id of a run
+    that was rolled back or deleted is refused for at least a day after its end: a call that comes late, or twice, does not
+    bring the run back. The server may make a call twice itself, when it does not hear that the run was stored.
 
     A refused call changes nothing: it makes no thread and cancels no run.
 
     Errors: INVALID_ARGUMENT; NOT_FOUND ASSISTANT_NOT_FOUND, THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND; ALREADY_EXISTS ID_REUSED
-    (same run_id, another request; or the thread has checkpoints of a deleted run with this id); FAILED_PRECONDITION
-    THREAD_BUSY (strategy REJECT); RESOURCE_EXHAUSTED QUOTA_EXCEEDED; UNAVAILABLE DATABASE_UNAVAILABLE (call again with the
-    same run_id).
+    (same run_id, another request; or a run with this id is gone, since less than a day or leaving checkpoints on the thread);
+    FAILED_PRECONDITION THREAD_BUSY (strategy REJECT); RESOURCE_EXHAUSTED QUOTA_EXCEEDED; UNAVAILABLE DATABASE_UNAVAILABLE
+    (call again with the same run_id).
     """
     BatchCreateRuns: _grpc.UnaryUnaryMultiCallable[_runs_pb2.BatchCreateRunsRequest, _runs_pb2.BatchCreateRunsResponse]
     """Creates 1 to 100 runs in one transaction: all of them or none. Runs of one thread are created in the order of the
-    requests, and a strategy that rejects or cancels sees those before it: they come back CANCELLED then.
+    requests, and a strategy that rejects or cancels sees those before it: they come back CANCELLED then. Made again, a
+    batch of which a run is gone, be it by a rollback of its own, is refused, ID_REUSED; GetRun tells of the others.
 
     Fields are named by their index, for example "requests[3].input", and so is the run that is refused: ErrorInfo's
     metadata has its `index`. QUOTA_EXCEEDED is about all of them.
@@ -75,13 +78,14 @@ class RunsServiceStub:
     Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND.
     """
     BatchCancelRuns: _grpc.UnaryUnaryMultiCallable[_runs_pb2.BatchCancelRunsRequest, _runs_pb2.BatchCancelRunsResponse]
-    """Cancels many runs in one transaction: by ids, or by thread, by status, or by both. Each as CancelRun does.
+    """Cancels many runs in one transaction: by ids, or those that are active when the call comes, by thread, by status, or by
+    both. Each as CancelRun does.
 
     Errors: INVALID_ARGUMENT (no filter at all is refused). Ids that do not exist are left out of the answer.
     """
     DeleteRun: _grpc.UnaryUnaryMultiCallable[_runs_pb2.DeleteRunRequest, _runs_pb2.DeleteRunResponse]
     """Deletes a finished run with its events. Its thread and checkpoints stay; as long as they do, no other run of the thread
-    can have its id.
+    can have its id, and no run at all for at least a day after its end.
 
     Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND; FAILED_PRECONDITION RUN_NOT_FINISHED.
     """
@@ -100,18 +104,21 @@ class RunsServiceAsyncStub(RunsServiceStub):
     """Creates a run. The answer is sent when the run is stored: it will end in exactly one final status, whatever dies in
     between. The multitask decision, the insert and the cancelling of other runs are one transaction.
 
-    Idempotent by `run_id`: the same id with the same request is the same run, and is returned as it is now.
+    Idempotent by `run_id`: the same id with the same request is the same run, and is returned as it is now. The id of a run
+    that was rolled back or deleted is refused for at least a day after its end: a call that comes late, or twice, does not
+    bring the run back. The server may make a call twice itself, when it does not hear that the run was stored.
 
     A refused call changes nothing: it makes no thread and cancels no run.
 
     Errors: INVALID_ARGUMENT; NOT_FOUND ASSISTANT_NOT_FOUND, THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND; ALREADY_EXISTS ID_REUSED
-    (same run_id, another request; or the thread has checkpoints of a deleted run with this id); FAILED_PRECONDITION
-    THREAD_BUSY (strategy REJECT); RESOURCE_EXHAUSTED QUOTA_EXCEEDED; UNAVAILABLE DATABASE_UNAVAILABLE (call again with the
-    same run_id).
+    (same run_id, another request; or a run with this id is gone, since less than a day or leaving checkpoints on the thread);
+    FAILED_PRECONDITION THREAD_BUSY (strategy REJECT); RESOURCE_EXHAUSTED QUOTA_EXCEEDED; UNAVAILABLE DATABASE_UNAVAILABLE
+    (call again with the same run_id).
     """
     BatchCreateRuns: _aio.UnaryUnaryMultiCallable[_runs_pb2.BatchCreateRunsRequest, _runs_pb2.BatchCreateRunsResponse]  # type: ignore[assignment]
     """Creates 1 to 100 runs in one transaction: all of them or none. Runs of one thread are created in the order of the
-    requests, and a strategy that rejects or cancels sees those before it: they come back CANCELLED then.
+    requests, and a strategy that rejects or cancels sees those before it: they come back CANCELLED then. Made again, a
+    batch of which a run is gone, be it by a rollback of its own, is refused, ID_REUSED; GetRun tells of the others.
 
     Fields are named by their index, for example "requests[3].input", and so is the run that is refused: ErrorInfo's
     metadata has its `index`. QUOTA_EXCEEDED is about all of them.
@@ -138,13 +145,14 @@ class RunsServiceAsyncStub(RunsServiceStub):
     Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND.
     """
     BatchCancelRuns: _aio.UnaryUnaryMultiCallable[_runs_pb2.BatchCancelRunsRequest, _runs_pb2.BatchCancelRunsResponse]  # type: ignore[assignment]
-    """Cancels many runs in one transaction: by ids, or by thread, by status, or by both. Each as CancelRun does.
+    """Cancels many runs in one transaction: by ids, or those that are active when the call comes, by thread, by status, or by
+    both. Each as CancelRun does.
 
     Errors: INVALID_ARGUMENT (no filter at all is refused). Ids that do not exist are left out of the answer.
     """
     DeleteRun: _aio.UnaryUnaryMultiCallable[_runs_pb2.DeleteRunRequest, _runs_pb2.DeleteRunResponse]  # type: ignore[assignment]
     """Deletes a finished run with its events. Its thread and checkpoints stay; as long as they do, no other run of the thread
-    can have its id.
+    can have its id, and no run at all for at least a day after its end.
 
     Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND; FAILED_PRECONDITION RUN_NOT_FINISHED.
     """
@@ -165,14 +173,16 @@ class RunsServiceServicer:
         """Creates a run. The answer is sent when the run is stored: it will end in exactly one final status, whatever dies in
         between. The multitask decision, the insert and the cancelling of other runs are one transaction.
 
-        Idempotent by `run_id`: the same id with the same request is the same run, and is returned as it is now.
+        Idempotent by `run_id`: the same id with the same request is the same run, and is returned as it is now. The id of a run
+        that was rolled back or deleted is refused for at least a day after its end: a call that comes late, or twice, does not
+        bring the run back. The server may make a call twice itself, when it does not hear that the run was stored.
 
         A refused call changes nothing: it makes no thread and cancels no run.
 
         Errors: INVALID_ARGUMENT; NOT_FOUND ASSISTANT_NOT_FOUND, THREAD_NOT_FOUND, CHECKPOINT_NOT_FOUND; ALREADY_EXISTS ID_REUSED
-        (same run_id, another request; or the thread has checkpoints of a deleted run with this id); FAILED_PRECONDITION
-        THREAD_BUSY (strategy REJECT); RESOURCE_EXHAUSTED QUOTA_EXCEEDED; UNAVAILABLE DATABASE_UNAVAILABLE (call again with the
-        same run_id).
+        (same run_id, another request; or a run with this id is gone, since less than a day or leaving checkpoints on the thread);
+        FAILED_PRECONDITION THREAD_BUSY (strategy REJECT); RESOURCE_EXHAUSTED QUOTA_EXCEEDED; UNAVAILABLE DATABASE_UNAVAILABLE
+        (call again with the same run_id).
         """
 
     def BatchCreateRuns(
@@ -181,7 +191,8 @@ class RunsServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_runs_pb2.BatchCreateRunsResponse, _abc.Awaitable[_runs_pb2.BatchCreateRunsResponse]]:
         """Creates 1 to 100 runs in one transaction: all of them or none. Runs of one thread are created in the order of the
-        requests, and a strategy that rejects or cancels sees those before it: they come back CANCELLED then.
+        requests, and a strategy that rejects or cancels sees those before it: they come back CANCELLED then. Made again, a
+        batch of which a run is gone, be it by a rollback of its own, is refused, ID_REUSED; GetRun tells of the others.
 
         Fields are named by their index, for example "requests[3].input", and so is the run that is refused: ErrorInfo's
         metadata has its `index`. QUOTA_EXCEEDED is about all of them.
@@ -233,7 +244,8 @@ class RunsServiceServicer:
         request: _runs_pb2.BatchCancelRunsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_runs_pb2.BatchCancelRunsResponse, _abc.Awaitable[_runs_pb2.BatchCancelRunsResponse]]:
-        """Cancels many runs in one transaction: by ids, or by thread, by status, or by both. Each as CancelRun does.
+        """Cancels many runs in one transaction: by ids, or those that are active when the call comes, by thread, by status, or by
+        both. Each as CancelRun does.
 
         Errors: INVALID_ARGUMENT (no filter at all is refused). Ids that do not exist are left out of the answer.
         """
@@ -244,7 +256,7 @@ class RunsServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_runs_pb2.DeleteRunResponse, _abc.Awaitable[_runs_pb2.DeleteRunResponse]]:
         """Deletes a finished run with its events. Its thread and checkpoints stay; as long as they do, no other run of the thread
-        can have its id.
+        can have its id, and no run at all for at least a day after its end.
 
         Errors: INVALID_ARGUMENT; NOT_FOUND RUN_NOT_FOUND; FAILED_PRECONDITION RUN_NOT_FINISHED.
         """
