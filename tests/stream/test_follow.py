@@ -314,6 +314,38 @@ async def test_a_reader_of_a_run_that_was_deleted_after_its_end_is_told_that_end
     assert not finished.rolled_back
 
 
+async def test_a_run_that_was_cancelled_before_it_began_and_deleted_is_told_as_cancelled(
+    producer: Producer, follow: Follow, pool: Pool
+) -> None:
+    run_id = await producer.create()
+    reader = await follow(run_id, heartbeat_interval=ONE_SECOND).joined()
+    await reader.until(lambda r: "heartbeat" in r.kinds)
+    await pool.fetchval("SELECT outcome FROM cancel_run('default', $1, 'interrupt')", run_id)
+    await pool.execute("DELETE FROM runs WHERE run_id = $1", run_id)
+    await reader.end()
+    assert reader.events[-1].finished == stream_pb2.Finished(status=run_pb2.RUN_STATUS_CANCELLED)
+
+
+async def test_a_reader_that_has_seen_how_a_run_ended_is_told_it_also_when_the_run_is_deleted(
+    producer: Producer, follow: Follow, pool: Pool
+) -> None:
+    attempt = await producer.begin()
+    await attempt.started()
+    for _ in range(12):
+        await attempt.custom(f'"{"x" * 500_000}"')
+        await attempt.flush()
+    await attempt.finish("error", error=("ValueError", "no"))
+    reader = follow(attempt.run_id)
+    reader.may_read.clear()
+    await reader.joined()
+    await reader.has("1-1")
+    await pool.execute("DELETE FROM runs WHERE run_id = $1", attempt.run_id)
+    reader.may_read.set()
+    await reader.end()
+    assert reader.kinds[-2:] == ["gap", "finished"]
+    assert reader.events[-1].finished.error.type == "ValueError"
+
+
 async def test_an_unlogged_run_is_complete_for_who_listened_from_the_start(producer: Producer, follow: Follow) -> None:
     run_id = await producer.create(event_log=False)
     reader = await follow(run_id).joined()

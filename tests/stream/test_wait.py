@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from redis.asyncio import Redis as RedisClient
 
 from runwire.api.stream.v1.stream_pb2 import WaitRunRequest, WaitRunResponse
 from runwire.api.type.v1 import run_pb2
-from runwire.core.ids import new_uuid
+from runwire.core.bus import Keys
+from runwire.core.ids import DEFAULT_TENANT, RunKey, new_uuid
+from runwire.core.postgres import Pool
 from runwire.core.settings import Settings
+from tests.harness.waiting import until
 from tests.stream.conftest import stream_process
 from tests.stream.producer import Producer
 
@@ -27,10 +32,22 @@ NOT_AT_ALL = Duration()
 
 
 class _Wait:
-    """A WaitRun call that is known to have begun to wait."""
+    """A WaitRun call."""
 
     def __init__(self, stub: StreamServiceAsyncStub, run_id: UUID, timeout: Duration = LONG) -> None:
+        self._run_id = run_id
         self._call: Any = stub.WaitRun(WaitRunRequest(run_id=str(run_id), timeout=timeout))
+
+    async def begun(self, settings: Settings) -> Self:
+        """Waits until the server listens to the run."""
+        channel = Keys(settings.redis_prefix).events(RunKey(DEFAULT_TENANT, self._run_id))
+        async with RedisClient.from_url(settings.redis_uri) as client:
+
+            async def listens() -> bool:
+                return bool(await client.pubsub_numsub(channel) == [(channel.encode(), 1)])
+
+            await until(listens, within=LIMIT)
+        return self
 
     async def answer(self) -> WaitRunResponse:
         async with asyncio.timeout(LIMIT):
@@ -52,24 +69,37 @@ async def test_a_run_that_has_ended_comes_at_once_with_its_output(
     assert not response.interrupts
 
 
-async def test_a_wait_ends_with_the_run(producer: Producer, stub: StreamServiceAsyncStub) -> None:
+@pytest.fixture
+async def listener(settings: Settings) -> AsyncIterator[StreamServiceAsyncStub]:
+    """A stub of a process that looks at a run only when it has heard something of it."""
+    async with stream_process(settings.model_copy(update={"poll_interval": timedelta(seconds=60)})) as made:
+        yield made
+
+
+async def test_a_wait_ends_with_the_run(
+    producer: Producer, listener: StreamServiceAsyncStub, settings: Settings
+) -> None:
     attempt = await producer.begin()
-    waiting = _Wait(stub, attempt.run_id)
+    waiting = await _Wait(listener, attempt.run_id).begun(settings)
     await attempt.started()
     await attempt.finish(output="1")
     assert (await waiting.answer()).output.text == "1"
 
 
-async def test_a_wait_ends_with_a_run_whose_end_was_not_heard(producer: Producer, stub: StreamServiceAsyncStub) -> None:
+async def test_a_wait_ends_with_a_run_whose_end_was_not_heard(
+    producer: Producer, stub: StreamServiceAsyncStub, settings: Settings
+) -> None:
     attempt = await producer.begin()
-    waiting = _Wait(stub, attempt.run_id)
+    waiting = await _Wait(stub, attempt.run_id).begun(settings)
     await attempt.finish(publish=False)
     assert (await waiting.answer()).run.status == run_pb2.RUN_STATUS_SUCCESS
 
 
-async def test_a_wait_ends_when_a_pending_run_is_cancelled(producer: Producer, stub: StreamServiceAsyncStub) -> None:
+async def test_a_wait_ends_when_a_pending_run_is_cancelled(
+    producer: Producer, listener: StreamServiceAsyncStub, settings: Settings
+) -> None:
     run_id = await producer.create()
-    waiting = _Wait(stub, run_id)
+    waiting = await _Wait(listener, run_id).begun(settings)
     await producer.cancel(run_id)
     response = await waiting.answer()
     assert response.run.status == run_pb2.RUN_STATUS_CANCELLED
@@ -132,12 +162,30 @@ async def test_a_run_that_is_not_there_is_not_found(stub: StreamServiceAsyncStub
 
 
 async def test_a_run_that_is_rolled_back_meanwhile_is_not_found(
-    producer: Producer, stub: StreamServiceAsyncStub
+    producer: Producer, stub: StreamServiceAsyncStub, settings: Settings
 ) -> None:
     attempt = await producer.begin(thread_id="t")
-    waiting = _Wait(stub, attempt.run_id)
+    waiting = await _Wait(stub, attempt.run_id).begun(settings)
     assert await producer.cancel(attempt.run_id, "rollback") == "requested"
     await producer.release(attempt)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await waiting.answer()
+    assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_run_that_is_deleted_after_its_end_before_that_was_heard_is_not_found(
+    producer: Producer, stub: StreamServiceAsyncStub, settings: Settings, pool: Pool
+) -> None:
+    attempt = await producer.begin(thread_id="t")
+    waiting = await _Wait(stub, attempt.run_id).begun(settings)
+    async with pool.acquire() as connection, connection.transaction():
+        # Nobody sees the end without the deletion.
+        await connection.execute(
+            "UPDATE runs SET status = 'success', worker_id = NULL, executor = NULL, finished_at = now()"
+            " WHERE run_id = $1",
+            attempt.run_id,
+        )
+        await connection.execute("DELETE FROM runs WHERE run_id = $1", attempt.run_id)
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await waiting.answer()
     assert refused.value.code() == grpc.StatusCode.NOT_FOUND

@@ -302,12 +302,14 @@ class Follower:
             return
         if self._row is None:
             raise RunNotFound(run_id=self._log.run_id)
-        final_status = self._row.status if self._row.is_final else removed_with
-        if final_status is not None:
+        if self._row.is_final or removed_with is not None:
             # What has not been read was deleted with it.
             self._say_gap(GAP_REASON_LOST if self._is_logged() else GAP_REASON_NOT_LOGGED)
         end = position.derived_end(max(self._row.claim, self._position.claim))
-        self._end_with(self._notices.removed(self._row.thread_id, final_status, end))
+        if self._row.is_final:
+            self._end_with(self._notices.finished(self._row, end))
+        else:
+            self._end_with(self._notices.removed(self._row.thread_id, removed_with, end))
 
     def _end_expired(self, row: RunRow) -> None:
         if self._position != START:

@@ -37,7 +37,7 @@ ORDER BY page.claim, page.first_seq
 -- name: final_status_of_removed
 -- How a run ended that was deleted within the last day. NULL or no row: it was removed before its end, or there was none.
 -- $1 tenant, $2 run
-SELECT final_status FROM former_claims WHERE tenant = $1 AND run_id = $2
+SELECT final_status FROM removed_runs WHERE tenant = $1 AND run_id = $2
 
 -- name: newest_batch
 -- NULLs in place of the batch when the log has none.
