@@ -15,21 +15,31 @@ from tests.harness.platform import Platform
 from tests.harness.processes import processes
 
 
-@pytest.fixture(scope="session", params=["in_process", "processes"])
-async def platform(
-    request: pytest.FixtureRequest, servers: Servers, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Platform]:
-    """Everything, on a database of its own."""
+@pytest.fixture(scope="session")
+async def platform_in_process(servers: Servers) -> AsyncIterator[Platform]:
+    """Everything in this process, on a database of its own."""
     async with fresh_database(servers) as uri:
-        if request.param == "in_process":
-            # Its heart does not beat while pytest is busy with a report.
-            settings = system_settings(uri, servers.redis_uri, lease=timedelta(minutes=2))
-            async with in_process(settings) as made:
-                yield made
-        else:
-            settings = system_settings(uri, servers.redis_uri)
-            async with processes(settings, tmp_path_factory.mktemp("processes")) as made:
-                yield made
+        # Its heart does not beat while pytest is busy with a report.
+        settings = system_settings(uri, servers.redis_uri, lease=timedelta(minutes=2))
+        async with in_process(settings) as made:
+            yield made
+
+
+@pytest.fixture(scope="session")
+async def platform_processes(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
+    """Everything as real processes, on a database of its own."""
+    async with fresh_database(servers) as uri:
+        settings = system_settings(uri, servers.redis_uri)
+        async with processes(settings, tmp_path_factory.mktemp("processes")) as made:
+            yield made
+
+
+# One fixture with both would end the one to begin the other in each file.
+@pytest.fixture(params=["in_process", "processes"])
+def platform(request: pytest.FixtureRequest) -> Platform:
+    """Everything, in its two forms."""
+    found: Platform = request.getfixturevalue(f"platform_{request.param}")
+    return found
 
 
 @pytest.fixture

@@ -154,10 +154,11 @@ async def test_a_rollback_restores_the_thread(platform: Platform) -> None:
     await platform.run("slow", {"delay": 0}, thread=thread)
     before = await _picture(platform, thread)
     run = await platform.create("slow", {"delay": 60}, thread=thread, modes=["updates"])
-    await platform.reached(run.run_id, "update", node="quick")
-    following = asyncio.create_task(platform.events(run.run_id))
-    await platform.cancel(run.run_id, rollback=True)
-    events = await following
+    events = []
+    async for event in platform.follow(run.run_id):
+        events.append(event)
+        if event.HasField("update"):
+            await platform.cancel(run.run_id, rollback=True)
     assert (events[-1].finished.status, events[-1].finished.rolled_back) == (run_pb2.RUN_STATUS_CANCELLED, True)
     assert (await refused(platform.get(run.run_id))).reason == "RUN_NOT_FOUND"
     assert await _picture(platform, thread) == before

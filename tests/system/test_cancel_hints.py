@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from uuid import UUID, uuid4
 
 from redis.asyncio import Redis
@@ -10,7 +9,7 @@ from redis.asyncio import Redis
 from runwire.api.resource.v1.threads_pb2 import DeleteThreadRequest
 from runwire.core.bus import Bus
 from runwire.core.ids import DEFAULT_TENANT, RunKey
-from tests.harness.platform import Platform, new_thread, output, status
+from tests.harness.platform import Platform, new_thread, status
 from tests.harness.waiting import until
 
 
@@ -44,27 +43,3 @@ async def test_redis_forgets_a_run_that_was_deleted_while_it_ran(platform: Platf
         assert await until(forgotten, within=5)
     finally:
         await redis.aclose()
-
-
-async def test_a_run_bears_the_id_of_one_whose_code_goes_on_after_its_deletion(
-    platform: Platform, journal: Path
-) -> None:
-    run_id, thread = str(uuid4()), new_thread()
-    await platform.create("stubborn", {"delay": 1.5, "journal": str(journal)}, thread=thread, run_id=run_id)
-
-    async def noted(line: str) -> bool:
-        return line in journal.read_text().splitlines()
-
-    async def saved() -> bool:
-        count = "SELECT count(*) = 2 FROM checkpoints WHERE thread_id = $1"
-        return bool(await platform.pool.fetchval(count, thread))
-
-    # From here on it writes nothing before its end, so nothing tells it that its row is gone.
-    await until(lambda: noted("began"))
-    await until(saved)
-    await platform.threads.DeleteThread(DeleteThreadRequest(thread_id=thread))
-    run = await platform.create("slow", {"delay": 3}, thread=thread, run_id=run_id)
-    await until(lambda: noted("ended"))
-    assert status(await platform.get(run_id)) == "running"
-    done = await platform.finish(run.run_id)
-    assert (status(done), output(done)["log"]) == ("success", ["quick", "slow"])

@@ -6,6 +6,7 @@ Tests that take two workers come first, so that few are started and ended betwee
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psutil
 import pytest
 from redis.asyncio import Redis
 
@@ -185,6 +187,7 @@ async def test_a_drained_workers_run_goes_on_elsewhere_without_using_up_an_attem
     assert_applied_once(output(done))
 
 
+@pytest.mark.slow
 async def test_a_stopped_worker_changes_nothing_when_it_comes_back(owned: Platform, crew: Crew, journal: Path) -> None:
     both = await crew.of(2)
     value = {"count": 100, "delay": 0.5, "journal": str(journal)}
@@ -225,6 +228,7 @@ async def test_a_worker_with_a_stopped_supervisor_loses_its_runs(owned: Platform
     assert_applied_once(output(done))
 
 
+@pytest.mark.slow
 async def test_twenty_runs_outlive_the_kill_of_their_worker(owned: Platform, crew: Crew, tmp_path: Path) -> None:
     """Each run loses a worker in mid-run. By default they share two kills; RUNWIRE_SLOW_TESTS=1 kills twenty times."""
     kills = 20 if SLOW_TESTS else 2
@@ -292,6 +296,69 @@ async def test_a_drained_worker_lets_short_runs_end(owned: Platform, crew: Crew,
     done = await owned.finish(run.run_id)
     assert (status(done), done.run.attempts) == ("success", 1)
     assert journal.read_text().split() == STEPS
+
+
+@pytest.mark.parametrize("moment", ["before it is started", "while it loads"])
+async def test_a_worker_drains_at_once_also_when_it_is_replacing_an_executor(
+    owned: Platform, tmp_path: Path, moment: str
+) -> None:
+    # An executor that is left alone ends itself after two leases.
+    async with crew_of(owned.settings.model_copy(update={"lease": timedelta(minutes=1)}), tmp_path) as crew:
+        (worker,) = await crew.of(1)
+        (executor,) = worker.executors()
+        executor.kill()
+
+        async def is_replacing() -> bool:
+            if moment == "before it is started":
+                return '"executor_gone"' in worker.log.read_text()
+            return any(each.pid != executor.pid for each in worker.executors())
+
+        await until(is_replacing)
+        worker.drain()
+        await worker.ended()
+
+
+async def test_a_worker_that_is_told_to_end_while_its_graphs_load_ends_at_once(owned: Platform, tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import time\n\ntime.sleep(60)\n")
+    (tmp_path / "langgraph.json").write_text(json.dumps({"graphs": {"slow": "./slow.py:graph"}}))
+    settings = owned.settings.model_copy(update={"graphs": tmp_path / "langgraph.json"})
+    async with crew_of(settings, tmp_path) as crew:
+        worker = await crew.start()
+
+        async def executors() -> list[psutil.Process]:
+            return worker.executors()
+
+        (executor,) = await until(executors)
+        worker.drain()
+        await worker.ended()
+        assert not executor.is_running()
+
+
+async def test_a_claim_that_takes_effect_after_its_executors_death_is_given_back(owned: Platform, crew: Crew) -> None:
+    (worker,) = await crew.of(1)
+    (executor,) = worker.executors()
+    executor.suspend()
+    run = await owned.create("echo", {"text": "a"})
+
+    async def claims() -> bool:
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock' AND query ~ 'share_slots'"
+        )
+        return bool(await owned.pool.fetchval(waiting))
+
+    async def is_replaced() -> bool:
+        return any(each.pid != executor.pid for each in worker.executors())
+
+    async with owned.pool.acquire() as slow, slow.transaction():
+        await slow.execute("LOCK TABLE runs IN SHARE MODE")
+        executor.resume()
+        await until(claims)
+        executor.kill()
+        # What it held has been given back by then.
+        await until(is_replaced)
+    done = await owned.finish(run.run_id)
+    assert (status(done), done.run.attempts) == ("success", 1)
 
 
 @pytest.mark.parametrize("how", ["drain", "kill"])

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from runwire.api.dispatch.v1.runs_pb2 import DeleteRunRequest
 from tests.harness.platform import Platform, output, status
 from tests.harness.waiting import until
 
@@ -39,7 +38,7 @@ async def test_a_cancelled_run_without_a_thread_leaves_only_its_row(platform: Pl
 async def test_a_run_that_bears_a_threads_id_neither_reads_nor_removes_its_state(platform: Platform, end: str) -> None:
     kept = await platform.run("slow", {"delay": 0}, on_completion="ON_COMPLETION_KEEP")
     thread = kept.run.thread_id
-    await platform.runs.DeleteRun(DeleteRunRequest(run_id=thread))
+    await platform.delete_a_day_ago(thread)
     before = await platform.state(thread)
 
     run = await platform.create("slow", {"delay": 0 if end == "success" else 60}, run_id=thread, modes=["updates"])

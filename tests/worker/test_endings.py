@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -77,31 +76,11 @@ async def taken_over(pool: Pool, settings: Settings) -> tuple[tuple[Claims, Clai
     return (former, before), (owner, after)
 
 
-async def _is_over(pool: Pool, owner: Claims, run: ClaimedRun) -> None:
-    """It ends as runs do; then its row is removed."""
-    assert (await owner.finish(run, _ENDING, None)).outcome == "finished"
-    await pool.execute("DELETE FROM runs")
-
-
-async def _is_removed(pool: Pool, owner: Claims, run: ClaimedRun) -> None:
-    """Its row is removed while it runs."""
-    await pool.execute("DELETE FROM runs")
-
-
-@pytest.mark.parametrize("goes", [_is_over, _is_removed])
-async def test_the_owners_of_a_run_that_is_gone_can_not_end_the_one_that_has_its_id_now(
-    pool: Pool, taken_over: Any, goes: Callable[[Pool, Claims, ClaimedRun], Awaitable[None]]
-) -> None:
-    (former, before), (owner, after) = taken_over
-    await goes(pool, owner, after)
-    await _insert_run(pool, ready=True, run_id=before.run_id)
-    [anew] = (await owner.claim(["g"], 1)).runs
-    state = await _state(pool, before.run_id)
-
-    assert (await former.finish(before, _ENDING, None)).outcome == "stale"
-    assert (await owner.finish(after, _ENDING, None)).outcome == "stale"
-    assert await _state(pool, before.run_id) == state
-    assert (before.claim, after.claim, anew.claim, anew.attempts) == (1, 2, 3, 1)
+async def test_a_run_that_nobody_cancelled_does_not_end_as_cancelled(pool: Pool, taken_over: Any) -> None:
+    _, (owner, after) = taken_over
+    state = await _state(pool, after.run_id)
+    assert (await owner.finish(after, Ending(status="cancelled"), None)).outcome == "stale"
+    assert await _state(pool, after.run_id) == state
 
 
 async def test_a_former_owner_can_not_end_the_run(pool: Pool, taken_over: Any) -> None:

@@ -158,3 +158,40 @@ async def test_events_of_two_claims_of_a_run_go_out_side_by_side(
     assert [message for _, message in outbox._take_messages()] == [b"own", b"former"]
     await outbox._log_pending()
     assert await _logged(pool, run_id) == [(1, 1, b"own")]
+
+
+async def test_a_write_that_is_made_again_is_waited_for(
+    pool: Pool, bus: Bus, settings: Settings, run_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = Outbox(pool, bus, settings)
+    box = outbox.open(Fence(run_id, 1), logged=True)
+    outbox.add(box, b"one")
+    write, begun = outbox._write, [asyncio.Event() for _ in range(2)]
+    may_end, calls = [asyncio.Event() for _ in range(2)], iter(range(2))
+
+    async def held_up(taken: Any) -> None:
+        number = next(calls)
+        begun[number].set()
+        await may_end[number].wait()
+        if number == 0:
+            raise OSError
+        await write(taken)
+
+    async def log_twice() -> None:
+        await outbox._log_pending()
+        await outbox._log_pending()
+
+    monkeypatch.setattr(outbox, "_write", held_up)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        group.create_task(log_twice())
+        await begun[0].wait()
+        taking = group.create_task(outbox.take_unlogged(box))
+        await asyncio.sleep(0)
+        may_end[0].set()
+        await begun[1].wait()
+        # Turns of the loop: more than it takes to hear of the first write's end.
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not taking.done()
+        may_end[1].set()
+    assert (taking.result(), await _logged(pool, run_id)) == (None, [(1, 1, b"one")])

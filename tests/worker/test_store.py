@@ -22,6 +22,7 @@ from langgraph.store.postgres.aio import AsyncPostgresStore
 
 from runwire.core.postgres import Pool
 from runwire.worker.store import RunwireStore
+from tests.harness.databases import held_up
 from tests.harness.waiting import until
 from tests.worker.checkpoint_graphs import MIGRATIONS
 
@@ -342,17 +343,7 @@ async def test_a_batch_that_waits_for_an_item_holds_none_of_the_later_ones(pool:
     async with pool.acquire() as writer, writer.transaction():
         await writer.execute("SELECT FROM store WHERE key = 'a' FOR UPDATE")
         batch = asyncio.create_task(mortal.abatch([PutOp(("docs",), "b", {"v": 2}), PutOp(("docs",), "a", None)]))
-        await until(lambda: _waits(pool))
+        await until(lambda: held_up(pool))
         await writer.execute("SELECT FROM store WHERE key = 'b' FOR UPDATE NOWAIT")
     await batch
     assert await _keys(mortal) == ["b"]
-
-
-async def _waits(pool: Pool) -> bool:
-    """Whether a statement is held up by a lock."""
-    return bool(
-        await pool.fetchval(
-            "SELECT EXISTS (SELECT FROM pg_stat_activity"
-            " WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0)"
-        )
-    )

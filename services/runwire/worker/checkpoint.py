@@ -39,6 +39,9 @@ from runwire.worker.serde import strict_serde
 
 SQL = load(__file__)
 
+# A task that is none: what a Command brings is stored as its writes.
+_COMMAND = "00000000-0000-0000-0000-000000000000"
+
 
 class RunwireSaver(BaseCheckpointSaver[str]):
     """Checkpoints of one tenant on an asyncpg pool, for any number of runs at once.
@@ -63,6 +66,8 @@ class RunwireSaver(BaseCheckpointSaver[str]):
         super().__init__(serde=serde or strict_serde())
         if not isinstance(pool, RetryingPool):
             pool = RetryingPool(pool, retry_for=retry_for, acquire_timeout=acquire_timeout)
+        self.is_answered = False
+        """Whether a task has taken the answer that a Command left for any of them. Another one would take it, too."""
         self._pool = pool
         self._bridge = LoopBridge()
         self._fence = fence
@@ -229,7 +234,12 @@ class RunwireSaver(BaseCheckpointSaver[str]):
         )
 
     def _decode(self, row: Any) -> CheckpointTuple:
-        return decode_checkpoint(self.serde, self._keys, row, self.get_next_version(None, None))
+        found = decode_checkpoint(self.serde, self._keys, row, self.get_next_version(None, None))
+        if not self.is_answered:
+            return found
+        # The row stays: a rollback takes from it what it replaced.
+        left = [write for write in found.pending_writes or () if write[:2] != (_COMMAND, RESUME)]
+        return found._replace(pending_writes=left)
 
 
 def _without_halves(writes: Sequence[tuple[str, Any]]) -> Sequence[tuple[str, Any]]:

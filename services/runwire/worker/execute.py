@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
 from langgraph.pregel import Pregel
 from langgraph.store.base import TTLConfig
-from langgraph.types import Command, Durability, Send
+from langgraph.types import Command, Durability, Send, StateSnapshot
 
 from runwire.api.dispatch.v1.runs_pb2 import CreateRunRequest
 from runwire.api.type.v1 import run_pb2
@@ -20,6 +20,8 @@ from runwire.core.errors import CheckpointNotFound
 from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool
 from runwire.core.sql import load
+from runwire.worker.applied import Applied, answered_in
+from runwire.worker.breakpoints import Breakpoints
 from runwire.worker.checkpoint import RunwireSaver
 from runwire.worker.checkpoint_pool import RetryingPool
 from runwire.worker.chunks import INTERRUPT, MODES, Chunks, is_function, shows_values, without_interrupts
@@ -133,26 +135,20 @@ class Attempt:
 
     async def _drive(self) -> None:
         request = self.run.request
-        moved, commanded = await self._applied() if self.run.claim > 1 else (False, False)
-        config = run_config(self.run, {} if moved else await self._fork())
+        applied = await self._applied() if self.run.claim > 1 else Applied()
+        self._saver.is_answered = applied.answered
+        config = run_config(self.run, {} if applied.moved else await self._fork())
         chunks = Chunks(self.events)
         asked = [MODES[mode] for mode in request.stream_modes]
         # The values tell the output and the updates tell a pause: both are needed, asked for or not.
         modes: Any = list({*asked, "values", "updates"})
         async with self._graphs.made(self.run.graph_id, config, self._saver, self._store) as graph:
             self._graph = graph
-            stream = graph.astream(
-                self._input(moved, commanded),
-                config,
-                context=_context(request),
-                stream_mode=modes,
-                interrupt_before=_breakpoints(request, "interrupt_before"),
-                interrupt_after=_breakpoints(request, "interrupt_after"),
-                durability=_DURABILITY.get(request.durability, "async"),
-                subgraphs=request.stream_subgraphs,
-            )
+            paused = await self._paused(graph) if self.run.claim > 1 else None
+            work = self._input(applied)
+            stream = _standing_at(paused) if paused else self._stream(graph, config, modes, work)
             async for item in stream:
-                namespace, mode, chunk = item if request.stream_subgraphs else ((), *item)
+                namespace, mode, chunk = item if len(item) == 3 else ((), *item)
                 if not namespace:
                     self._note(mode, chunk)
                 if mode in asked:
@@ -163,6 +159,29 @@ class Attempt:
             if not self._progress.seen_values:
                 snapshot = await graph.aget_state(run_config(self.run, {}))
                 self._progress.values, self._progress.seen_values = snapshot.values, True
+
+    def _stream(self, graph: Pregel[Any, Any, Any, Any], config: Any, modes: Any, work: Any) -> AsyncIterator[Any]:
+        request = self.run.request
+        return graph.astream(
+            work,
+            config,
+            context=_context(request),
+            stream_mode=modes,
+            interrupt_before=_breakpoints(request, "interrupt_before"),
+            interrupt_after=_breakpoints(request, "interrupt_after"),
+            durability=_DURABILITY.get(request.durability, "async"),
+            subgraphs=request.stream_subgraphs,
+        )
+
+    async def _paused(self, graph: Pregel[Any, Any, Any, Any]) -> StateSnapshot | None:
+        """The thread's state, where a claim before this one has paused at a breakpoint: it is not to be passed."""
+        request = self.run.request
+        before, after = _breakpoints(request, "interrupt_before"), _breakpoints(request, "interrupt_after")
+        breakpoints = Breakpoints(graph, before, after, sent_to=[target.node for target in request.command.goto])
+        if not breakpoints:
+            return None
+        state = await graph.aget_state(run_config(self.run, {}), subgraphs=breakpoints.is_below)
+        return state if await breakpoints.reached(self._saver, state, str(self.run.run_id)) else None
 
     async def _places(self, graph: Pregel[Any, Any, Any, Any]) -> Places:
         try:
@@ -199,26 +218,29 @@ class Attempt:
         parents = found.metadata.get("parents", {})
         return {**place, "checkpoint_map": {**parents, named.checkpoint_ns: named.checkpoint_id}}
 
-    def _input(self, moved: bool, commanded: bool) -> Any:
+    def _input(self, applied: Applied) -> Any:
         """The graph's input, or None where a claim before this one has applied it."""
         request = self.run.request
         match request.WhichOneof("work"):
-            case "input" if not moved:
+            case "input" if not applied.moved:
                 return jsons.loads(request.input.text)
-            case "command" if commanded and request.command.HasField("resume"):
-                # Its update and its goto are on the head; an answer is only told again, never applied twice.
-                return Command(resume=jsons.loads(request.command.resume.text))
-            case "command" if not moved and not commanded:
-                return command(request.command)
+            case "command" if not applied.moved:
+                return applied.left_of(command(request.command))
             case _:
                 return None
 
-    async def _applied(self) -> tuple[bool, bool]:
+    async def _applied(self) -> Applied:
         run = self.run
+        of_run = (run.tenant, run.thread_id, run.run_id)
         named = run.request.checkpoint
         fork = (named.checkpoint_ns, named.checkpoint_id) if run.request.HasField("checkpoint") else (None, None)
-        row = await self._pool.row(SQL["applied"], run.tenant, run.thread_id, run.run_id, *fork)
-        return (row["moved"], row["commanded"] and not row["moved"]) if row is not None else (False, False)
+        row = await self._pool.row(SQL["applied"], *of_run, *fork)
+        if row is None:
+            return Applied()
+        if row["moved"] or not run.request.command.HasField("resume"):
+            return Applied(row["moved"], row["commanded"])
+        answers = await self._pool.rows(SQL["answers"], *of_run, row["start_id"])
+        return Applied(False, row["commanded"], *answered_in(self._saver.serde, answers))
 
 
 def run_config(run: ClaimedRun, fork: Mapping[str, Any]) -> Any:
@@ -247,6 +269,12 @@ def command(message: run_pb2.Command) -> Command[Any]:
 
 def _goto(target: run_pb2.Goto) -> Any:
     return Send(target.node, jsons.loads(target.input.text)) if target.HasField("input") else target.node
+
+
+async def _standing_at(state: StateSnapshot) -> AsyncIterator[tuple[Sequence[str], str, Any]]:
+    """What a graph streams that pauses where it begins."""
+    yield (), "values", state.values
+    yield (), "updates", {INTERRUPT: state.interrupts}
 
 
 def _context(request: CreateRunRequest) -> Any:

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from math import inf
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
@@ -68,8 +67,8 @@ class Executor:
         self._held: set[Held] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._slot_freed = asyncio.Event()
-        # Until then, runs may be claimed for us that we do not know of.
-        self._unsure_until = -inf
+        # Until then, runs may be claimed for us that we do not know of. It stays until they have been given back.
+        self._unsure_until: float | None = None
         self._draining = asyncio.Event()
         self._item_ttl = item_ttl(settings)
         self._threads = RunThreads(max(32, settings.slots * 2))
@@ -98,14 +97,22 @@ class Executor:
     async def _claim_and_wait(self, pop: Any) -> None:
         free = self._settings.slots - len(self._held)
         if free <= 0:
-            self._slot_freed.clear()
-            await self._slot_freed.wait()
+            await self._wait_for_slot()
             return
         taken = await self._claim(free)
         if len(taken.runs) < free:
             lists = [self._bus.keys.wake(graph_id) for graph_id in self._graphs.ids]
             patience = _CLAIM_AGAIN_SECONDS if taken.more else self._settings.poll_interval.total_seconds()
             await self._first_of(pop(lists, patience), self._draining.wait())
+
+    async def _wait_for_slot(self) -> None:
+        self._slot_freed.clear()
+        try:
+            async with asyncio.timeout_at(self._unsure_until):
+                await self._slot_freed.wait()
+        except TimeoutError:
+            # What may be held unknown must not wait until a slot is free here.
+            await self._claim(0)
 
     async def _first_of(self, *waits: Coroutine[Any, Any, Any]) -> None:
         tasks = [asyncio.create_task(wait) for wait in waits]
@@ -119,9 +126,9 @@ class Executor:
     async def _claim(self, limit: int) -> Taken:
         loop = asyncio.get_running_loop()
         try:
-            if loop.time() < self._unsure_until:
-                await self._bus.wake(await self._claims.release_strays([held.run for held in self._held]))
-            taken = await self._claims.claim(self._graphs.ids, limit)
+            if self._unsure_until is not None:
+                await self._release_strays(self._unsure_until)
+            taken = await self._claims.claim(self._graphs.ids, limit) if limit else Taken()
         except Exception as error:
             if not is_transient(error):
                 raise
@@ -133,6 +140,13 @@ class Executor:
         if taken.runs:
             await self._begin(taken.runs)
         return taken
+
+    async def _release_strays(self, unsure_until: float) -> None:
+        # Only what begins after that time finds them all, and user code may have blocked this loop until long after it.
+        is_last = asyncio.get_running_loop().time() >= unsure_until
+        await self._bus.wake(await self._claims.release_strays([held.run for held in self._held]))
+        if is_last:
+            self._unsure_until = None
 
     async def _begin(self, claimed: Sequence[ClaimedRun]) -> None:
         loop = asyncio.get_running_loop()
@@ -155,7 +169,7 @@ class Executor:
         task.add_done_callback(self._tasks.discard)
 
     async def _heed_cancel(self, held: Held) -> None:
-        """What Redis tells may be of an earlier run with this id. With Postgres away, a heartbeat tells it again."""
+        """What Redis tells may be of long ago. With Postgres away, a heartbeat tells it again."""
         try:
             goes_on = await self._claims.goes_on(held.run)
         except Exception as error:
@@ -172,7 +186,7 @@ class Executor:
             await self._attempt(held, counted)
         except StaleClaim:
             _log.warning("claim lost", extra={"action": "claim_lost", "run_id": str(held.run.run_id)})
-            # The run may be gone, and its id used again.
+            # Where the run is gone, nobody else forgets it.
             await self._bus.forget_run(held.run.key)
         except Exception:
             _log.exception("attempt broke", extra={"action": "attempt_broke", "run_id": str(held.run.run_id)})
@@ -185,7 +199,9 @@ class Executor:
         run = held.run
         attempt = Attempt(run, self._graphs, self._pool, self._outbox, self._item_ttl)
         limit = self._settings.max_attempts
-        if max(counted, run.attempts) > limit:
+        # The larger figure counts: Redis may have been flushed. Above the number of claims it is wrong: a count whose
+        # answer was lost was made again.
+        if max(min(counted, run.claim), run.attempts) > limit:
             text = f"The run was begun {limit} times and its worker died or lost Postgres each time."
             await self._finish(attempt, attempt.failed("AttemptsExhausted", text))
             return
@@ -219,6 +235,10 @@ class Executor:
         except Retry as error:
             await self._retry(attempt, error)
             return
+        if ending.status == "error":
+            # LangGraph cancels what goes on beside a node that raised, which stops no thread. Where the graph came to
+            # its end or to a pause, it has waited for its nodes, and what else its code has started is its own affair.
+            await self._threads.ended(attempt.run.key)
         await self._finish(attempt, ending)
 
     async def _stopped(self, held: Held, attempt: Attempt, graph: asyncio.Task[Ending]) -> None:
@@ -239,6 +259,7 @@ class Executor:
         pending = await self._outbox.take_unlogged(box)
         finished, last_event = await self._write_ending(attempt, ending, pending)
         if finished.outcome == "cancel_requested":
+            await self._threads.ended(run.key)
             finished, last_event = await self._write_ending(attempt, attempt.cancelled(), pending)
         if finished.outcome == "stale":
             # It may be that an ending was written whose answer was lost: readers are told to look.
@@ -273,6 +294,8 @@ class Executor:
         await self._release(run, use_up=True, delay=delay)
 
     async def _release(self, run: ClaimedRun, *, use_up: bool, delay: timedelta = timedelta(0)) -> None:
+        # Another worker may begin it at once; this one's code must not go on beside that.
+        await self._threads.ended(run.key)
         graph_id: str | None = await _persistently()(self._claims.release, run, use_up=use_up, delay=delay)
         if not use_up:
             await self._bus.give_back_attempt(run.key)

@@ -48,11 +48,12 @@ async def main(number: int, *, publishes: bool) -> None:
         link.listen(orders.take, 2 * settings.lease.total_seconds())
         link.send("ready", graph_ids=graphs.ids)
         worker_id = await orders.started
-        orders.lanes = [
+        lanes: list[Executor | StateLane] = [
             Executor(settings, worker_id, number, graphs, pool, bus, outbox),
             StateLane(settings, worker_id, number, graphs, pool, bus),
         ]
-        for lane in orders.lanes:
+        orders.pass_on_to(lanes)
+        for lane in lanes:
             group.create_task(lane.run())
 
 
@@ -77,8 +78,16 @@ class Orders:
 
     def __init__(self, link: ExecutorEnd) -> None:
         self.started: asyncio.Future[UUID] = asyncio.get_running_loop().create_future()
-        self.lanes: Sequence[Executor | StateLane] = ()
+        self._lanes: Sequence[Executor | StateLane] = ()
+        self._is_draining = False
         self._link = link
+
+    def pass_on_to(self, lanes: Sequence[Executor | StateLane]) -> None:
+        """These are to hear from now on. A drain may have come in one turn of the loop with the start, before them."""
+        self._lanes = lanes
+        if self._is_draining:
+            for lane in lanes:
+                lane.drain()
 
     def take(self, message: Message) -> None:
         """Obeys one message."""
@@ -88,11 +97,11 @@ class Orders:
             case "ping":
                 self._link.send("pong")
             case "cancel":
-                for lane in self.lanes:
+                for lane in self._lanes:
                     lane.cancel(RunKey.parse(message["run"]))
             case "drain":
-                for lane in self.lanes:
-                    lane.drain()
+                self._is_draining = True
+                self.pass_on_to(self._lanes)
 
 
 if __name__ == "__main__":

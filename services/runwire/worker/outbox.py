@@ -108,7 +108,8 @@ class Outbox:
 
     async def take_unlogged(self, run: RunOutbox) -> LoggedEvents | None:
         """What is still to be logged of a run that ends; from here on it is the caller's to write."""
-        if run.in_flight is not None:
+        # A write that failed may be begun again before this has heard of its end.
+        while run.in_flight is not None:
             await asyncio.wait([run.in_flight])
         self._unlogged.pop(run, None)
         if not run.to_log:

@@ -68,6 +68,10 @@ class Registration:
         """Ends a run whose process was killed for it, with what it was killed for."""
         await self._pool.execute(SQL["end_overdue_run"], self.worker_id, run.tenant, run.run_id, message)
 
+    async def holders(self) -> list[int]:
+        """The numbers of the executors that hold a run or a state request."""
+        return [row["executor"] for row in await self._pool.fetch(SQL["holders"], self.worker_id)]
+
     async def release(self, executor: int | None, *, use_up: bool) -> list[Released]:
         """Gives back what an executor that is gone held; without a number, what any held. Returns the runs."""
         await self._pool.execute(SQL["release_state_requests"], self.worker_id, executor)

@@ -25,6 +25,13 @@ CROSS JOIN LATERAL finish_run(
 ) f
 WHERE r.tenant = $2 AND r.run_id = $3 AND r.worker_id = $1 AND r.status = 'running' AND r.cancel_action IS NULL
 
+-- name: holders
+-- The executors that hold a run or a state request.
+-- $1 worker
+SELECT r.executor FROM runs r WHERE r.worker_id = $1 AND r.status = 'running'
+UNION
+SELECT s.executor FROM state_requests s WHERE s.worker_id = $1 AND s.status = 'running'
+
 -- name: release_runs
 -- $1 worker, $2 executor or NULL for all, $3 whether the attempt counts
 SELECT held.tenant, held.run_id, release_run(held.tenant, held.run_id, held.claim, $3, interval '0') AS graph_id

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -65,6 +65,8 @@ class Supervisor:
         self._pool = pool
         self._bus = bus
         self._executors: dict[int, ExecutorProcess] = {}
+        self._replacing: set[asyncio.Task[None]] = set()
+        self._giving_back: set[int] = set()
         self._numbers = iter(range(1, sys.maxsize))
         self._registered = False
         self._has_lived = False
@@ -100,11 +102,18 @@ class Supervisor:
         life = Registration(self._pool, self._settings)
         try:
             async with asyncio.TaskGroup() as group:
-                await self._start_executors(life, group)
+                stopped = group.create_task(stop.wait())
+                started = group.create_task(self._start_executors(life, group))
+                await asyncio.wait([stopped, started], return_when=asyncio.FIRST_COMPLETED)
+                if not started.done():
+                    started.cancel()
+                    return
                 beats = group.create_task(self._keep_lease(life))
                 control = group.create_task(self._pass_on_cancels(life.worker_id))
-                await stop.wait()
+                late_claims = group.create_task(self._give_back_late_claims(life))
+                await stopped
                 control.cancel()
+                late_claims.cancel()
                 await self._drain(life, beats)
         finally:
             self._registered = False
@@ -135,19 +144,24 @@ class Supervisor:
             )
         executor = ExecutorProcess(number, process, link)
         self._executors[number] = executor
-        async with asyncio.timeout(_START_SECONDS):
-            message = await link.receive()
-        if message is None or message["kind"] != "ready":
-            del self._executors[number]
-            executor.kill()
-            await process.wait()
-            link.close()
+        async with AsyncExitStack() as unless_ready:
+            unless_ready.push_async_callback(self._end, executor)
+            async with asyncio.timeout(_START_SECONDS):
+                message = await link.receive()
             if message is None:
                 raise ExecutorEnded("An executor ended before it was ready; see its log.")
-            raise WorkerError(message["reason"])
+            if message["kind"] != "ready":
+                raise WorkerError(message["reason"])
+            unless_ready.pop_all()
         executor.graph_ids = message["graph_ids"]
         executor.answered = time.monotonic()
         return executor
+
+    async def _end(self, executor: ExecutorProcess) -> None:
+        self._executors.pop(executor.number, None)
+        executor.kill()
+        await executor.process.wait()
+        executor.link.close()
 
     async def _watch(self, executor: ExecutorProcess, life: Registration, group: asyncio.TaskGroup) -> None:
         """Hears an executor until it is gone; then gives back what it held and puts another in its place."""
@@ -158,7 +172,15 @@ class Supervisor:
         if self._executors.pop(executor.number, None) is None or self._draining:
             return
         _log.warning("executor gone", extra={"action": "executor_gone", "code": executor.process.returncode})
+        self._giving_back.add(executor.number)
         await self._give_back(executor, life)
+        self._giving_back.remove(executor.number)
+        if not self._draining:
+            replacing = group.create_task(self._replace(life, group))
+            self._replacing.add(replacing)
+            replacing.add_done_callback(self._replacing.discard)
+
+    async def _replace(self, life: Registration, group: asyncio.TaskGroup) -> None:
         another = await self._respawn()
         another.link.send("start", worker_id=str(life.worker_id))
         group.create_task(self._watch(another, life, group))
@@ -180,10 +202,26 @@ class Supervisor:
         if culprit is not None:
             for given in released:
                 await self._bus.give_back_attempt(given.run)
-        ended = [(self._bus.keys.events(given.run), b"") for given in released]
-        if culprit is not None:
-            ended.append((self._bus.keys.events(culprit.run), b""))
-        await self._bus.publish(ended)
+            await self._bus.publish([(self._bus.keys.events(culprit.run), b"")])
+        await self._tell(released)
+
+    async def _give_back_late_claims(self, life: Registration) -> None:
+        """A claim that was on its way when its executor died may take effect after all was given back."""
+        interval = self._settings.lease.total_seconds()
+        while True:
+            await asyncio.sleep(interval)
+            try:
+                async with asyncio.timeout(interval):
+                    for number in await life.holders():
+                        if number not in self._executors and number not in self._giving_back:
+                            _log.warning("late claim", extra={"action": "late_claim", "executor": number})
+                            await self._tell(await life.release(number, use_up=False))
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+
+    async def _tell(self, released: list[Released]) -> None:
+        await self._bus.publish([(self._bus.keys.events(given.run), b"") for given in released])
         await self._bus.wake({given.graph_id for given in released if given.graph_id is not None})
 
     async def _keep_lease(self, life: Registration) -> None:
@@ -249,6 +287,8 @@ class Supervisor:
 
     async def _drain(self, life: Registration, beats: asyncio.Task[None]) -> None:
         self._draining = True
+        for task in self._replacing:
+            task.cancel()
         with suppress(Exception):
             await life.beat(draining=True)
         executors = dict(self._executors)
@@ -270,12 +310,10 @@ class Supervisor:
         await self._bus.wake({given.graph_id for given in released if given.graph_id is not None})
 
     async def _end_executors(self) -> None:
-        executors, self._executors = dict(self._executors), {}
-        for executor in executors.values():
+        for executor in self._executors.values():
             executor.kill()
-        for executor in executors.values():
-            await executor.process.wait()
-            executor.link.close()
+        for executor in list(self._executors.values()):
+            await self._end(executor)
 
 
 def _is_passing(error: Exception) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
-from math import inf
 from uuid import UUID
 
 from runwire.core.bus import Bus
@@ -46,8 +45,8 @@ class StateLane:
         self._poll_interval = settings.poll_interval.total_seconds()
         self._lease = settings.lease.total_seconds()
         self._held: set[UUID] = set()
-        # Until then, requests may be claimed for us that we do not know of.
-        self._unsure_until = -inf
+        # Until then, requests may be claimed for us that we do not know of. It stays until they have been given back.
+        self._unsure_until: float | None = None
         self._draining = asyncio.Event()
 
     async def run(self) -> None:
@@ -82,8 +81,11 @@ class StateLane:
         loop = asyncio.get_running_loop()
         me = self._worker_id, self._executor
         try:
-            if loop.time() < self._unsure_until:
+            if self._unsure_until is not None:
+                is_last = loop.time() >= self._unsure_until
                 await self._pool.execute(SQL["release_stray_state_requests"], *me, list(self._held))
+                if is_last:
+                    self._unsure_until = None
             row = await self._pool.fetchrow(SQL["claim_state_request"], *me, self._graphs.ids)
         except Exception as error:
             if not is_transient(error):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 
 from runwire.core.ids import RunKey
 from runwire.worker.execute import current_run
@@ -14,9 +14,11 @@ from runwire.worker.execute import current_run
 class RunThreads(ThreadPoolExecutor):
     """The event loop's default executor. Python can't stop a thread, so a cancelled run waits for its own."""
 
+    # The process's: a loop has one default executor, and whoever waits for a run need not be who installed it.
+    _running: ClassVar[dict[RunKey, set[Future[Any]]]] = {}
+
     def __init__(self, size: int) -> None:
         super().__init__(size, thread_name_prefix="node")
-        self._running: dict[RunKey, set[Future[Any]]] = {}
 
     def install(self, loop: asyncio.AbstractEventLoop) -> None:
         """Makes this the executor that synchronous nodes get."""
