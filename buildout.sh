@@ -231,7 +231,7 @@ verb=${1:-}
 case "$verb" in
   demo | up) setup; exec .venv/bin/runwire "$verb" "$@" ;;
   # Most tests wait most of the time, so two at once take little more than half as long.
-  test) setup; exec .venv/bin/python -m pytest -n 2 --dist loadfile "$@" ;;
+  test) setup; exec .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@" ;;
   mutants) setup; exec .venv/bin/python -m tests.faults.mutants "$@" ;;
   bench) setup; exec .venv/bin/python -m bench "$@" ;;
   faults) setup; GRPC_ENABLE_FORK_SUPPORT=0 exec .venv/bin/python -m tests.faults "$@" ;;

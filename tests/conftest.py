@@ -6,32 +6,32 @@ import itertools
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 
 from runwire.core.bus import Bus
-from runwire.core.postgres import Pool, migrate
+from runwire.core.postgres import Pool
 from runwire.core.settings import Settings
 from runwire.embedded import Servers, running
+from tests.harness.databases import fresh_database, make_template
 
 _numbers = itertools.count(1)
-_TEMPLATE = "runwire_template"
 _MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 2 * 1024**3
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: a long last one would leave the other worker with nothing to do."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def _folder_for_servers() -> Path | None:
     """In memory where there is room: databases are copied and dropped by the hundred, which makes a disk stall."""
     return _MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES else None
-
-
-def _with_database(uri: str, name: str) -> str:
-    return urlunsplit(urlsplit(uri)._replace(path=f"/{name}"))
 
 
 @pytest.fixture(scope="session")
@@ -41,36 +41,15 @@ async def servers() -> AsyncIterator[Servers]:
         # Postgres may run under another account, and would move out of a folder that it can't enter.
         Path(home).chmod(0o711)
         async with running(Path(home), durable=False) as started:
+            await make_template(started)
             yield started
 
 
-@asynccontextmanager
-async def _administration(servers: Servers) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    connection = await asyncpg.connect(servers.database_uri)
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
-@pytest.fixture(scope="session")
-async def template(servers: Servers) -> str:
-    """The name of a migrated, empty database."""
-    async with _administration(servers) as admin:
-        await admin.execute(f"CREATE DATABASE {_TEMPLATE}")
-    await migrate(_with_database(servers.database_uri, _TEMPLATE))
-    return _TEMPLATE
-
-
 @pytest.fixture
-async def database_uri(servers: Servers, template: str) -> AsyncIterator[str]:
+async def database_uri(servers: Servers) -> AsyncIterator[str]:
     """A migrated database that only this test uses."""
-    name = f"runwire_test_{next(_numbers)}"
-    async with _administration(servers) as admin:
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-    yield _with_database(servers.database_uri, name)
-    async with _administration(servers) as admin:
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    async with fresh_database(servers) as uri:
+        yield uri
 
 
 @pytest.fixture

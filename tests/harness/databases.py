@@ -11,34 +11,64 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from runwire.core.postgres import migrate
+from runwire.core.postgres import Pool, migrate
 from runwire.core.settings import Settings
 from runwire.embedded import Servers
 from tests.harness.in_process import PROJECT
 from tests.harness.proxy import Proxy, proxy_of
 
 _numbers = itertools.count(1)
+_TEMPLATE = "runwire_template"
+
+
+async def make_template(servers: Servers) -> None:
+    """Makes the migrated, empty database of which each test gets a copy."""
+    admin = await asyncpg.connect(servers.database_uri)
+    try:
+        await admin.execute(f"CREATE DATABASE {_TEMPLATE}")
+    finally:
+        await admin.close()
+    await migrate(_uri(servers, _TEMPLATE))
 
 
 @asynccontextmanager
 async def fresh_database(servers: Servers) -> AsyncIterator[str]:
     """A migrated database; it is dropped at the end."""
-    async with empty_database(servers) as uri:
-        await migrate(uri)
+    async with _database(servers, f"TEMPLATE {_TEMPLATE} STRATEGY FILE_COPY") as uri:
         yield uri
 
 
 @asynccontextmanager
 async def empty_database(servers: Servers) -> AsyncIterator[str]:
     """A database without a schema; it is dropped at the end."""
-    name = f"runwire_system_{next(_numbers)}"
+    async with _database(servers, "") as uri:
+        yield uri
+
+
+@asynccontextmanager
+async def _database(servers: Servers, how: str) -> AsyncIterator[str]:
+    name = f"runwire_test_{next(_numbers)}"
     admin = await asyncpg.connect(servers.database_uri)
     try:
-        await admin.execute(f"CREATE DATABASE {name}")
-        yield urlunsplit(urlsplit(servers.database_uri)._replace(path=f"/{name}"))
+        await admin.execute(f"CREATE DATABASE {name} {how}")
+        yield _uri(servers, name)
         await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
         await admin.close()
+
+
+async def held_up(pool: Pool) -> int:
+    """How many statements in the pool's database wait for a lock."""
+    return int(
+        await pool.fetchval(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
+        )
+    )
+
+
+def _uri(servers: Servers, database: str) -> str:
+    return urlunsplit(urlsplit(servers.database_uri)._replace(path=f"/{database}"))
 
 
 @asynccontextmanager

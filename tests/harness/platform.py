@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -80,6 +80,11 @@ class Platform:
         asked = runs_pb2.CancelRunRequest(run_id=run_id, action=action)
         response: runs_pb2.CancelRunResponse = await self.runs.CancelRun(asked)
         return response.run
+
+    async def delete_a_day_ago(self, run_id: str) -> None:
+        """Deletes a run that has ended, so long ago that another one may have its id."""
+        await self.runs.DeleteRun(runs_pb2.DeleteRunRequest(run_id=run_id))
+        await self.pool.execute("DELETE FROM removed_runs WHERE run_id = $1", UUID(run_id))
 
     async def follow(self, run_id: str, *, after: str = "", **fields: Any) -> AsyncIterator[stream_pb2.RunEvent]:
         """The events of a run as they come, without heartbeats."""

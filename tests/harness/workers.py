@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -54,8 +53,7 @@ class WorkerProcess:
 
     def executors(self) -> list[psutil.Process]:
         """Its executor processes now."""
-        children = psutil.Process(self.pid).children()
-        return [child for child in children if "runwire.worker.executor_process" in child.cmdline()]
+        return [child for child in psutil.Process(self.pid).children() if _is_executor(child)]
 
     def kill(self) -> None:
         """SIGKILL to the supervisor alone."""
@@ -87,11 +85,17 @@ class WorkerProcess:
                 self._executors = self.executors()
             with suppress(ProcessLookupError):
                 self._process.kill()
-            # One that was stopped does not see that its supervisor is gone.
             for executor in self._executors:
                 with suppress(psutil.NoSuchProcess):
-                    executor.send_signal(signal.SIGCONT)
+                    executor.kill()
         await self.ended()
+
+
+def _is_executor(child: psutil.Process) -> bool:
+    """Whether it is one that has not ended."""
+    with suppress(psutil.NoSuchProcess):
+        return "runwire.worker.executor_process" in child.cmdline()
+    return False
 
 
 def _has_loaded(executor: psutil.Process) -> bool:
@@ -131,7 +135,8 @@ class Crew:
         for worker in self._workers[count:]:
             await worker.close()
         self._workers = [worker for worker in self._workers[:count] if worker.is_running]
-        self._workers += [await self._spawn() for _ in range(count - len(self._workers))]
+        for _ in range(count - len(self._workers)):
+            await self.start()
         for worker in self._workers:
             await until(worker.is_ready, within=_START_SECONDS)
         return list(self._workers)
@@ -140,14 +145,16 @@ class Crew:
         """Ends all."""
         await self.of(0)
 
-    async def _spawn(self) -> WorkerProcess:
+    async def start(self) -> WorkerProcess:
+        """One more, which is not ready yet."""
         self._started += 1
         log = self._folder / f"worker-{self._started}.log"
         with log.open("ab") as file:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "runwire.worker", env=environment(self._settings), stdout=file, stderr=file
             )
-        return WorkerProcess(process, log)
+        self._workers.append(WorkerProcess(process, log))
+        return self._workers[-1]
 
 
 @asynccontextmanager

@@ -30,6 +30,7 @@ def _growth(samples: list[float]) -> float:
     return min(samples[middle:]) - min(samples[max(1, middle // 4) : middle + 1])
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(90 + REQUESTS // 20)
 def test_no_request_gets_more_than_a_refusal(
     processes: Stack,

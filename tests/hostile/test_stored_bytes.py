@@ -20,6 +20,7 @@ from runwire.api.type.v1.json_pb2 import Json
 from runwire.cli.stack import Stack
 from tests.harness.platform import Platform, new_thread, output, resume, status
 from tests.harness.refused import refusal, refused
+from tests.harness.waiting import until
 from tests.hostile import aftermath
 from tests.hostile.verdict import INSIDES
 
@@ -186,8 +187,13 @@ async def test_planted_documents_are_refused(platform: Platform, unmoved: None) 
 
 async def test_a_planted_document_does_not_hold_up_a_rollback(platform: Platform, unmoved: None) -> None:
     thread = new_thread()
-    run = await platform.create("steps", {"count": 0, "delay": 1.0}, thread=thread, modes=["tasks"])
-    await platform.reached(run.run_id, "task_finished")
+    run = await platform.create("slow", {"delay": 60}, thread=thread)
+
+    async def waits_in_its_node() -> bool:
+        written = await platform.pool.fetchval("SELECT count(*) FROM checkpoints WHERE thread_id = $1", thread)
+        return bool(written == 2)
+
+    await until(waits_in_its_node)
     await platform.pool.execute(
         "UPDATE checkpoints SET checkpoint = jsonb_set(checkpoint, '{channel_versions}', '5') WHERE thread_id = $1",
         thread,

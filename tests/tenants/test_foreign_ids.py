@@ -148,7 +148,8 @@ def _unpacked(detail: Any) -> Message:
 
 async def _forget_what_was_made(pool: Pool, theirs: Things) -> None:
     """Removes what B has made under A's ids, which the next case is to find unknown."""
-    await pool.execute("DELETE FROM runs WHERE tenant = 'b' AND run_id = $1", UUID(theirs.run))
+    for table in ("runs", "removed_runs"):
+        await pool.execute(f"DELETE FROM {table} WHERE tenant = 'b' AND run_id = $1", UUID(theirs.run))
     await pool.execute("DELETE FROM crons WHERE tenant = 'b' AND cron_id = $1", theirs.cron)
     await pool.execute("DELETE FROM assistants WHERE tenant = 'b' AND assistant_id = $1", theirs.assistant)
     await pool.execute("DELETE FROM threads WHERE tenant = 'b' AND thread_id = $1", theirs.thread)
