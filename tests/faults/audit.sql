@@ -5,7 +5,9 @@ CREATE SCHEMA audit;
 CREATE TABLE audit.runs (
     seq bigint PRIMARY KEY, at timestamptz NOT NULL, tx xid8 NOT NULL DEFAULT pg_current_xact_id(),
     run_id uuid NOT NULL, thread_id text, old_status text, status text, old_claim integer, claim integer,
-    old_attempts integer, attempts integer, old_worker_id uuid, worker_id uuid, cancel_action text
+    old_attempts integer, attempts integer, old_worker_id uuid, worker_id uuid, cancel_action text,
+    -- Where a thread's stream has the run.
+    place timestamptz
 );
 CREATE TABLE audit.workers (
     seq bigint PRIMARY KEY, at timestamptz NOT NULL, worker_id uuid NOT NULL, event text NOT NULL
@@ -31,14 +33,16 @@ CREATE FUNCTION audit.note_run() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
         INSERT INTO audit.runs VALUES (nextval('audit.seq'), clock_timestamp(), DEFAULT, NEW.run_id, NEW.thread_id,
-            NULL, NEW.status, NULL, NEW.claim, NULL, NEW.attempts, NULL, NEW.worker_id, NEW.cancel_action);
+            NULL, NEW.status, NULL, NEW.claim, NULL, NEW.attempts, NULL, NEW.worker_id, NEW.cancel_action,
+            COALESCE(NEW.began_at, NEW.finished_at));
     ELSIF TG_OP = 'DELETE' THEN
         INSERT INTO audit.runs VALUES (nextval('audit.seq'), clock_timestamp(), DEFAULT, OLD.run_id, OLD.thread_id,
-            OLD.status, NULL, OLD.claim, NULL, OLD.attempts, NULL, OLD.worker_id, NULL, OLD.cancel_action);
+            OLD.status, NULL, OLD.claim, NULL, OLD.attempts, NULL, OLD.worker_id, NULL, OLD.cancel_action,
+            COALESCE(OLD.began_at, OLD.finished_at));
     ELSE
         INSERT INTO audit.runs VALUES (nextval('audit.seq'), clock_timestamp(), DEFAULT, NEW.run_id, NEW.thread_id,
             OLD.status, NEW.status, OLD.claim, NEW.claim, OLD.attempts, NEW.attempts, OLD.worker_id, NEW.worker_id,
-            COALESCE(NEW.cancel_action, OLD.cancel_action));
+            COALESCE(NEW.cancel_action, OLD.cancel_action), COALESCE(NEW.began_at, NEW.finished_at));
     END IF;
     RETURN NULL;
 END

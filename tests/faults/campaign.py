@@ -24,10 +24,8 @@ from tests.faults.calls import Calls, calling
 from tests.faults.checker import Violation, check
 from tests.faults.evidence import Evidence, collect
 from tests.faults.followers import Followers
-from tests.faults.history import History, read
-from tests.faults.journal import read as read_journal
+from tests.faults.history import History
 from tests.faults.load import Load, Running
-from tests.faults.logs import records
 from tests.faults.reading import Reading
 from tests.faults.rig import SERVICES, WORKERS, Member, Rig, rigged
 
@@ -153,12 +151,7 @@ class Campaign:
                 self._history.note("notified", run=told["run_id"], delivery=delivery_id, status=ended)
         outcome.answers = calls.failures
         self._history.close()
-        evidence = await collect(
-            rig.postgres.uri,
-            list(read(self._history.path)),
-            list(read_journal(rig.journal)),
-            list(records(rig.folder / "logs")),
-        )
+        evidence = await collect(rig.postgres.uri, self._history.path, rig.journal, rig.folder / "logs")
         evidence.figures = {
             "before": figures.of_parts(before),
             "after": figures.of_parts(after),

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from tests.faults.case import FINAL, SECOND, Case, Finding
-from tests.faults.evidence import Change, RunLog
+from tests.faults.case import SECOND, Case, Finding
+from tests.faults.evidence import RunLog
 from tests.faults.reading import Part, place_of
 
 _REPLAY_SECONDS = 5
-_TRANSACTION = 2 * SECOND
 _END_SECONDS = 8
 # A stream through a dead network ends after some seconds, and another begins when the network is back.
 _STREAM_RECOVERY = 9 * SECOND
@@ -37,28 +36,16 @@ def nothing_twice_or_late(case: Case) -> Iterator[Finding]:
 
 
 def one_run_after_another(case: Case) -> Iterator[Finding]:
-    """A thread's stream has the events of one run after another, in the order in which they began."""
-    begun: dict[str, Change] = {}
-    for change in case.evidence.changes:
-        # A run that ended before it began counts by its end.
-        if change.status == "running" or (change.old_status == "pending" and change.status in FINAL):
-            begun.setdefault(change.run_id, change)
-    for entry in case.evidence.of("listened"):
-        runs = entry["runs"]
-        is_mixed = len(set(runs)) < len(runs) or not begun.keys() >= set(runs)
-        if is_mixed or not all(_came_first(begun[one], begun[other]) for one, other in pairwise(runs)):
-            text = f"a listener to thread {entry['thread']} got its runs in another order: {runs}"
-            yield Finding(text, thread_id=entry["thread"])
+    """A thread's stream has the events of one run after another, in the order in which they began.
 
-
-def _came_first(one: Change, other: Change) -> bool:
-    """Whether a beginning, or an end without one, may have been before another.
-
-    Each bears the time at which its transaction began. A claim does not wait for the thread's lock, so that it and an
-    end may take effect in another order.
+    A run that ended before it began has its place by its end.
     """
-    may_cross = not one.status == other.status == "running"
-    return one.seq < other.seq or (may_cross and abs(one.at - other.at) < _TRANSACTION)
+    places = {change.run_id: change.place for change in case.evidence.changes if change.place is not None}
+    for entry in case.evidence.of("listened"):
+        told = [places.get(run) for run in entry["runs"]]
+        if not all(one is not None and other is not None and one < other for one, other in pairwise([0, *told])):
+            text = f"a listener to thread {entry['thread']} got its runs in another order: {entry['runs']}"
+            yield Finding(text, thread_id=entry["thread"])
 
 
 def complete(case: Case) -> Iterator[Finding]:

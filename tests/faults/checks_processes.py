@@ -42,9 +42,9 @@ def _has_cause(case: Case, change: Change, gone: dict[str, int]) -> bool:
     member = case.members.get(worker_id, "")
     if case.troubled(_way_to_postgres(member), change.at, change.at, after=_OUT_OF_REACH):
         return True
-    why = "executor_gone" if _is_counted(change) else "executor_killed"
+    reasons = ["executor_gone"] if _is_counted(change) else ["executor_killed", "late_claim"]
     # The record's time has milliseconds, and it may be written a moment later.
-    if case.records(why, member, change.at - _GIVING_BACK, change.at + SECOND // 10):
+    if any(case.records(why, member, change.at - _GIVING_BACK, change.at + SECOND // 10) for why in reasons):
         return True
     if _is_counted(change):
         return worker_id in gone and gone[worker_id] <= change.at + SECOND

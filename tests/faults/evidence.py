@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 
 from runwire.api.stream.v1 import stream_pb2
+from tests.faults.history import read as read_history
 from tests.faults.journal import Line
-from tests.faults.logs import Record
+from tests.faults.journal import read as read_journal
+from tests.faults.logs import Record, records
 from tests.faults.reading import Digest, place_of
 
 
@@ -34,6 +38,8 @@ class Change:
     cancel_action: str | None = None
     thread_id: str | None = None
     tx: int = 0
+    place: int | None = None
+    """When it began, or else ended: microseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,17 +154,26 @@ class Evidence:
         return (entry for entry in self.history if entry["op"] in ops)
 
 
-async def collect(uri: str, history: list[dict[str, Any]], journal: list[Line], records: list[Record]) -> Evidence:
-    """The evidence of a campaign whose processes have come to rest."""
+async def collect(uri: str, history: Path, journal: Path, logs: Path) -> Evidence:
+    """The evidence of a campaign whose processes have come to rest.
+
+    They go on meanwhile, through proxies that this process could hold up: a worker that can't renew its lease loses it.
+    So the files are read beside them, and the tables as they are at one moment.
+    """
+    evidence = Evidence(
+        history=await asyncio.to_thread(lambda: list(read_history(history))),
+        journal=await asyncio.to_thread(lambda: list(read_journal(journal))),
+        records=await asyncio.to_thread(lambda: list(records(logs))),
+    )
     connection = await asyncpg.connect(uri)
     try:
-        evidence = Evidence(history=history, journal=journal, records=records)
-        await _read_audit(connection, evidence)
-        await _read_rows(connection, evidence)
-        await _read_log(connection, evidence)
-        return evidence
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await _read_audit(connection, evidence)
+            await _read_rows(connection, evidence)
+            await _read_log(connection, evidence)
     finally:
         await connection.close()
+    return evidence
 
 
 async def _read_audit(connection: Any, evidence: Evidence) -> None:
@@ -167,7 +182,7 @@ async def _read_audit(connection: Any, evidence: Evidence) -> None:
         SELECT seq, (extract(epoch FROM at) * 1000000000)::bigint AS at, run_id::text, old_status, status,
             COALESCE(old_claim, 0) AS old_claim, COALESCE(claim, 0) AS claim, COALESCE(old_attempts, 0) AS old_attempts,
             COALESCE(attempts, 0) AS attempts, old_worker_id::text, worker_id::text, cancel_action, thread_id,
-            tx::text::bigint AS tx
+            tx::text::bigint AS tx, (extract(epoch FROM place) * 1000000)::bigint AS place
         FROM audit.runs ORDER BY seq
         """
     ):
@@ -184,7 +199,7 @@ async def _read_audit(connection: Any, evidence: Evidence) -> None:
     for row in await connection.fetch("SELECT seq, run_id::text FROM audit.writes ORDER BY seq"):
         evidence.written.append(Written(**dict(row)))
     for row in await connection.fetch(
-        "SELECT thread_id FROM audit.blobs WHERE tx NOT IN (SELECT tx FROM audit.checkpoints)"
+        "SELECT thread_id FROM audit.blobs b WHERE NOT EXISTS (SELECT FROM audit.checkpoints c WHERE c.tx = b.tx)"
     ):
         evidence.stray_blobs.append(row["thread_id"])
     for row in await connection.fetch(
@@ -235,16 +250,15 @@ async def _read_log(connection: Any, evidence: Evidence) -> None:
     wanted: dict[str, set[tuple[int, int, int]]] = defaultdict(set)
     for entry in evidence.of("read"):
         wanted[entry["run"]].update(tuple(part[:3]) for part in entry["parts"] if part[0] != "gap")
-    async with connection.transaction():
-        run_id = ""
-        batches: list[bytes] = []
-        statement = "SELECT run_id::text, events FROM run_events ORDER BY run_id, claim, first_seq"
-        async for row in connection.cursor(statement, prefetch=500):
-            if row["run_id"] != run_id:
-                _add_log(evidence, run_id, batches, wanted)
-                run_id, batches = row["run_id"], []
-            batches.append(row["events"])
-        _add_log(evidence, run_id, batches, wanted)
+    run_id = ""
+    batches: list[bytes] = []
+    statement = "SELECT run_id::text, events FROM run_events ORDER BY run_id, claim, first_seq"
+    async for row in connection.cursor(statement, prefetch=500):
+        if row["run_id"] != run_id:
+            _add_log(evidence, run_id, batches, wanted)
+            run_id, batches = row["run_id"], []
+        batches.append(row["events"])
+    _add_log(evidence, run_id, batches, wanted)
 
 
 def _add_log(

@@ -90,8 +90,10 @@ class User:
         try:
             await self.calls.definitely("runs", "CreateRun", request)
         except Refused as refused:
-            self._note("refused", at=at, run=run_id, thread=self.thread_id, reason=refused.reason)
-            raise
+            # An earlier try may have created it, and somebody have rolled it back since.
+            if refused.reason != "ID_REUSED":
+                self._note("refused", at=at, run=run_id, thread=self.thread_id, reason=refused.reason)
+                raise
         self.note_created(plan, run_id, token, at, **more)
 
     def note_created(self, plan: Plan, run_id: str, token: str, at: int, **more: Any) -> None:

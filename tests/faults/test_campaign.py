@@ -41,6 +41,7 @@ _STORIES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 async def test_nothing_is_lost_in_a_short_campaign(tmp_path: Path) -> None:
     options = Options(

@@ -52,6 +52,7 @@ def change(seq: int, old: str | None, new: str | None, run_id: str = RUN, **chan
         "old_attempts": 1,
         "thread_id": THREAD,
         "tx": seq,
+        "place": None if new == "pending" else seq * 1_000_000,
     }
     return Change(seq=seq, at=seq * SECOND, run_id=run_id, old_status=old, status=new, **{**fields, **changes})
 
@@ -651,7 +652,7 @@ def a_run_is_told_of_that_never_began(evidence: Evidence) -> None:
 
 
 @forges(checks_events.one_run_after_another)
-def an_end_is_told_of_before_a_run_that_began_long_before(evidence: Evidence) -> None:
+def an_end_is_told_of_before_a_run_that_began_before_it(evidence: Evidence) -> None:
     evidence.changes.append(change(10, "pending", "cancelled", "run-2"))
     evidence.history.append(entry("listened", thread=THREAD, runs=["run-2", RUN]))
 

@@ -17,10 +17,8 @@ from tests.faults import figures, plans
 from tests.faults.calls import calling
 from tests.faults.checker import check
 from tests.faults.evidence import collect
-from tests.faults.history import History, read
-from tests.faults.journal import read as read_journal
+from tests.faults.history import History
 from tests.faults.load import Running, User
-from tests.faults.logs import records
 from tests.faults.plans import Plan
 from tests.faults.rig import TIMES, Rig, rigged
 from tests.faults.scenarios.result import Result
@@ -49,12 +47,7 @@ async def run(seed: int, folder: Path, tries: int = _TRIES) -> Result:
         after = await figures.settled(rig)
         history.close()
         taken_over = await _taken_over(rig)
-        evidence = await collect(
-            rig.postgres.uri,
-            list(read(history.path)),
-            list(read_journal(rig.journal)),
-            list(records(folder / "logs")),
-        )
+        evidence = await collect(rig.postgres.uri, history.path, rig.journal, folder / "logs")
         refused = sum(log.read_text().count('"claim_lost"') for log in (folder / "logs").glob("worker-*.log"))
     evidence.figures = {"before": figures.of_parts(before), "after": figures.of_parts(after)}
     # There are no followers, and nobody looks at Redis.
