@@ -72,16 +72,17 @@ class Figures:
 def run(caller: Caller, figures: Figures, count: int, first_seed: int) -> Iterator[int]:
     """Sends `count` requests in rounds, and says after each how many it were. Nothing is raised for a fault.
 
-    Some more rounds go to RPCs that have refused everything by then.
+    Some more rounds, of plausible requests alone, go to RPCs that have refused everything by then.
     """
     world = World(caller)
     rounds = [min(_ROUND, count - begin) for begin in range(0, count, _ROUND)]
     for number, size in enumerate([*rounds, *[_ROUND] * _MORE_ROUNDS]):
-        rpcs = all_rpcs() if number < len(rounds) else figures.never_answered()
+        extra = number >= len(rounds)
+        rpcs = figures.never_answered() if extra else all_rpcs()
         if not rpcs:
             return
         world.refresh()
-        _round(caller, world, figures, requests(rpcs, world), size, first_seed + number)
+        _round(caller, world, figures, requests(rpcs, world, plausible_only=extra), size, first_seed + number)
         yield figures.counts.total()
 
 

@@ -39,7 +39,7 @@ _PICKS = st.integers(0, 31)
 # Names in `.invalid` resolve nowhere, and the others are refused: no call ever leaves the machine.
 _URLS = ["http://hook.invalid/x", "https://hook.invalid:8443/?a=b", "http://127.0.0.1:1/", "http://[::1]/", "http://0/"]
 _URLS += ["file:///etc/passwd", "gopher://hook.invalid", "http://user:word@hook.invalid/", "http://169.254.169.254/"]
-_SCHEDULES = ["0 0 1 1 *", "0 0 29 2 *", "*/5 * * * *", "0 3 * * 1-5", "59 59 23 31 12 *"]
+_SCHEDULES = ["0 0 1 1 *", "0 0 29 2 *", "*/5 * * * *", "0 3 * * 1-5", "59 23 31 12 * 59"]
 _OTHER: dict[str, list[str]] = {
     "url": _URLS,
     "schedule": _SCHEDULES,
@@ -65,6 +65,7 @@ _NAMED: dict[str, list[Any]] = {
     "value": [{"n": 1, "s": "x"}, {"n": 2.5}, {"deep": {"a": [1]}}],
     "operand": [1, 2.5, "x", True, None, {"a": [1]}],
 }
+_FROM_ONE = frozenset(("version", "if_version", "recursion_limit"))
 _OBJECTS: list[Any] = [{}, {"kind": "fuzz"}, {"n": 1}, {"a": {"b": [1, 2]}}]
 
 
@@ -75,7 +76,7 @@ def jsons(field: FieldDescriptor) -> st.SearchStrategy[str]:
 
 def number(field: FieldDescriptor) -> st.SearchStrategy[int]:
     """Small numbers."""
-    return st.sampled_from([1, 2, 10] if field.name in ("version", "if_version") else [0, 1, 2, 10])
+    return st.sampled_from([1, 2, 10] if field.name in _FROM_ONE else [0, 1, 2, 10])
 
 
 def text(draw: Draw, field: FieldDescriptor, world: World) -> str:
@@ -92,6 +93,8 @@ def mend(message: Message) -> None:
     """Takes out fields that exclude one another, here and further inside."""
     if isinstance(message, runs_pb2.CreateRunRequest):
         _mend_run(message)
+    if isinstance(message, crons_pb2.CreateCronRequest):
+        message.ClearField("cron_id")
     if isinstance(message, crons_pb2.CreateCronRequest | crons_pb2.UpdateCronRequest):
         message.run.ClearField("run_id")
     for field, value in message.ListFields():

@@ -23,8 +23,9 @@ _HUGE = 1_100
 # Larger ones would make messages of many megabytes, and peaks of memory that hide what is not given back.
 _REPEATED_BYTES = 2_000
 _CHANCES = st.integers(0, 99)
-# How many fields in a hundred are hostile, and how many are there at all; the last ones make valid requests, mostly.
-_MOODS = st.sampled_from([(100, 50), (40, 60), (15, 60), (6, 40), (0, 30), (0, 30), (0, 5)])
+# How many fields in a hundred are hostile, and how many are there at all; the plausible make valid requests, mostly.
+_PLAUSIBLE = [(0, 30), (0, 30), (0, 5)]
+_MOODS = [(100, 50), (40, 60), (15, 60), (6, 40), *_PLAUSIBLE]
 _TEXTS = values.texts()
 _JSONS = values.jsons()
 _EVENT_IDS = values.event_ids()
@@ -63,11 +64,11 @@ _JSON = "runwire.api.type.v1.Json"
 
 
 @st.composite
-def requests(draw: Draw, rpcs: list[Rpc], world: World) -> tuple[Rpc, bytes]:
+def requests(draw: Draw, rpcs: list[Rpc], world: World, *, plausible_only: bool) -> tuple[Rpc, bytes]:
     """An RPC and the bytes of a request for it."""
     rpc = draw(st.sampled_from(rpcs))
     message = rpc.request_class()
-    hostile, there = draw(_MOODS)
+    hostile, there = draw(st.sampled_from(_PLAUSIBLE if plausible_only else _MOODS))
     _Filling(draw, world, hostile, there).fill(message, rpc.method.input_type, _DEPTH)
     if not hostile:
         plausible.mend(message)
@@ -111,8 +112,8 @@ class _Filling:
 
     def fill(self, message: Message, descriptor: Descriptor, depth: int) -> None:
         for field in descriptor.fields:
-            needed = field.name in plausible.NEEDED
-            if self._chance(92 if needed else self._there):
+            needed = (92 if self._hostile else 100) if field.name in plausible.NEEDED else 0
+            if self._chance(needed or self._there):
                 self._put(message, field, depth)
 
     def _chance(self, of_a_hundred: int) -> bool:
@@ -131,7 +132,7 @@ class _Filling:
 
     def _put_many(self, target: Any, field: FieldDescriptor, depth: int) -> None:
         huge = self._chance(self._hostile // 20)
-        count = 1 if huge else self._draw(st.integers(0, 3))
+        count = 1 if huge else self._draw(st.integers(0 if self._hostile else 1, 3))
         for _ in range(count):
             if field.message_type is not None:
                 self._put_message(target.add(), field, depth)

@@ -57,8 +57,8 @@ def test_no_request_gets_more_than_a_refusal(
         print(f"{refused} refused requests, some of each RPC and code, were repeated on a quiet database")
     said = [f"{what}: {raw[:400]!r}" for what, (_, raw) in figures.faults.items()]
     alarms = [alarm for alarm in aftermath.alarms(logs) if alarm not in earlier]
-    assert not (never := [rpc.name for rpc in figures.never_answered()]), never
-    assert not (wrong := [*said, *changes, *alarms]), "\n".join([f"RUNWIRE_FUZZ_SEED={SEED}", *wrong])
+    never = [f"{rpc.name} refused every request" for rpc in figures.never_answered()]
+    assert not (wrong := [*said, *changes, *alarms, *never]), "\n".join([f"RUNWIRE_FUZZ_SEED={SEED}", *wrong])
     assert aftermath.families(pids) == families
     assert not aftermath.unhealthy({process.name: process.address for process in processes.processes})
     assert not aftermath.followed(settings_of_processes)

@@ -191,7 +191,7 @@ async def test_a_planted_document_does_not_hold_up_a_rollback(platform: Platform
 
     async def waits_in_its_node() -> bool:
         written = await platform.pool.fetchval("SELECT count(*) FROM checkpoints WHERE thread_id = $1", thread)
-        return bool(written == 2)
+        return bool(written == 3)
 
     await until(waits_in_its_node)
     await platform.pool.execute(
