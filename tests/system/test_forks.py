@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from runwire.api.type.v1 import run_pb2
-from runwire.api.type.v1.json_pb2 import Json
 from tests.harness.platform import Platform, new_thread, output, resume, status
 from tests.harness.refused import refused
 
@@ -121,17 +120,3 @@ async def test_a_rolled_back_fork_leaves_the_head_as_it_was(platform: Platform) 
     await platform.cancel(run.run_id, rollback=True)
     await refused(platform.finish(run.run_id))
     assert await _checkpoints(platform, thread) == before
-
-
-async def test_a_thread_whose_commands_clash_goes_on_from_an_earlier_checkpoint(platform: Platform) -> None:
-    thread = new_thread()
-    await platform.run("failing", {"text": "a"}, thread=thread)
-    before = (await _checkpoints(platform, thread))[0]
-    commands = [
-        run_pb2.Command(update=Json(text=json.dumps({"text": text})), goto=[run_pb2.Goto(node="fail")])
-        for text in ("b", "c")
-    ]
-    _, clashing = [await platform.run("failing", command=command, thread=thread) for command in commands]
-    assert clashing.run.error.type == "InvalidUpdateError"
-    await platform.run("failing", {"text": "d"}, thread=thread, **_at(before))
-    assert json.loads((await platform.state(thread)).values.text) == {"text": "d"}

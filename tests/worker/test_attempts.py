@@ -30,6 +30,7 @@ from tests.worker.executors import insert_run
 
 EMPTY = Json(text='{"log": []}')
 ALL = run_pb2.Breakpoints(all_nodes=True)
+WRITES = "SELECT checkpoint_id, task_id, idx, blob, run_id FROM checkpoint_writes ORDER BY checkpoint_id, task_id, idx"
 
 
 class State(TypedDict, total=False):
@@ -414,18 +415,53 @@ async def test_an_answer_to_a_named_checkpoint_is_not_given_to_the_question_afte
 
 
 async def test_a_rollback_undoes_an_answer_that_two_attempts_have_met(desk: Desk) -> None:
-    writes = (
-        "SELECT checkpoint_id, task_id, idx, blob, run_id FROM checkpoint_writes ORDER BY checkpoint_id, task_id, idx"
-    )
     graph = _alone(_asking("one?", "two?", "three?"))
     await desk.create(input=EMPTY)
     await desk.finished(graph)
     await desk.create(command=_resume("yes"))
     await desk.finished(graph)
-    before = await desk.pool.fetch(writes)
+    before = await desk.pool.fetch(WRITES)
     await desk.create(command=_resume("no"))
     await desk.lost(graph)
     run, _ = await desk.attempt(graph)
-    assert await desk.pool.fetch(writes) != before
+    assert await desk.pool.fetch(WRITES) != before
     await desk.pool.execute("SELECT delete_checkpoints_of_run('default', 't', $1)", run.run_id)
-    assert await desk.pool.fetch(writes) == before
+    assert await desk.pool.fetch(WRITES) == before
+
+
+class Told(State, total=False):
+    """With a key that takes one value a step."""
+
+    last: str
+
+
+@pytest.mark.parametrize("durability", ["DURABILITY_ASYNC", "DURABILITY_EXIT"])
+@pytest.mark.parametrize("is_overwriting", [False, True])
+async def test_a_command_after_one_that_got_no_further_is_applied_once(
+    desk: Desk, is_overwriting: bool, durability: Any
+) -> None:
+    def graph(failing: str = "") -> Any:
+        return StateGraph(Told).add_node("ask", _asking("one?", failing=failing)).add_edge(START, "ask")
+
+    def telling(name: str) -> Any:
+        told = {"__overwrite__": [name]} if is_overwriting else [name]
+        return run_pb2.Command(update=Json(text=json.dumps({"last": name, "log": told})))
+
+    await desk.create(input=EMPTY, durability=durability)
+    await desk.finished(graph())
+    await desk.create(command=telling("a"), durability=durability)
+    await desk.finished(graph())
+    before = await desk.pool.fetch(WRITES)
+    await desk.create(command=telling("b"), durability=durability)
+    await desk.broken(graph("one?"))
+    lost = await desk.lost(graph())
+    run, ending = await desk.attempt(graph())
+    log = ["b"] if is_overwriting else ["a", "b"]
+    assert (json.loads(ending.output or ""), lost) == ({"last": "b", "log": log}, ending)
+    await desk.pool.execute("SELECT delete_checkpoints_of_run('default', 't', $1)", run.run_id)
+    assert await desk.pool.fetch(WRITES) == before
+    await desk.claims.finish(run, ending, None)
+    await desk.create(command=_resume("c", update=telling("c").update), durability=durability)
+    last = await desk.finished(graph())
+    log = ["c"] if is_overwriting else ["a", "c"]
+    assert json.loads(last.output or "") == {"last": "c", "log": [*log, "c"]}

@@ -34,13 +34,11 @@ from runwire.worker.checkpoint_rows import (
     filter_text,
 )
 from runwire.worker.checkpoint_upkeep import CheckpointUpkeep
+from runwire.worker.command_writes import COMMAND_TASK, without_replaced
 from runwire.worker.fence import Fence, StaleClaim
 from runwire.worker.serde import strict_serde
 
 SQL = load(__file__)
-
-# A task that is none: what a Command brings is stored as its writes.
-_COMMAND = "00000000-0000-0000-0000-000000000000"
 
 
 class RunwireSaver(BaseCheckpointSaver[str]):
@@ -68,6 +66,10 @@ class RunwireSaver(BaseCheckpointSaver[str]):
             pool = RetryingPool(pool, retry_for=retry_for, acquire_timeout=acquire_timeout)
         self.is_answered = False
         """Whether a task has taken the answer that a Command left for any of them. Another one would take it, too."""
+        self.channels: Mapping[str, Any] = {}
+        """The graph's, which tell what writes of Commands replace those before them."""
+        self.replaced: set[str] = set()
+        """The channels that the Command which is told next replaces, until something is written. Copies share it."""
         self._pool = pool
         self._bridge = LoopBridge()
         self._fence = fence
@@ -224,6 +226,7 @@ class RunwireSaver(BaseCheckpointSaver[str]):
         held = await self._pool.value(statement, *self._fence_values, *values)
         if self._fence and not held:
             raise StaleClaim(self._fence)
+        self.replaced.clear()
 
     def _place(self, config: RunnableConfig) -> tuple[str, str, str | None]:
         at = config["configurable"]
@@ -235,11 +238,13 @@ class RunwireSaver(BaseCheckpointSaver[str]):
 
     def _decode(self, row: Any) -> CheckpointTuple:
         found = decode_checkpoint(self.serde, self._keys, row, self.get_next_version(None, None))
-        if not self.is_answered:
-            return found
-        # The row stays: a rollback takes from it what it replaced.
-        left = [write for write in found.pending_writes or () if write[:2] != (_COMMAND, RESUME)]
-        return found._replace(pending_writes=left)
+        writes = found.pending_writes or []
+        if self.is_answered:
+            # The row stays: a rollback takes from it what it replaced.
+            writes = [write for write in writes if write[:2] != (COMMAND_TASK, RESUME)]
+        if not row["checkpoint_ns"]:
+            writes = without_replaced(writes, self.channels, self.replaced)
+        return found._replace(pending_writes=writes)
 
 
 def _without_halves(writes: Sequence[tuple[str, Any]]) -> Sequence[tuple[str, Any]]:

@@ -90,9 +90,12 @@ def encode_checkpoint(
 
 
 def encode_writes(serde: SerializerProtocol, writes: Sequence[tuple[str, Any]]) -> WriteValues:
-    """Number and serialize a task's writes; of several special ones of a kind the last counts."""
+    """Number and serialize a task's writes; of several special ones of a kind the last counts.
+
+    Special ones take no number from the others: those of a Command come again without them, and would be numbered anew.
+    """
     rows: dict[int, tuple[int, str, str, bytes]] = {}
-    for index, (channel, value) in enumerate(writes):
+    for index, (channel, value) in enumerate(sorted(writes, key=lambda write: write[0] in WRITES_IDX_MAP)):
         position = WRITES_IDX_MAP.get(channel, index)
         rows[position] = (position, channel, *serde.dumps_typed(value))
     return WriteValues(*_columns(rows.values(), 4))

@@ -26,6 +26,7 @@ from runwire.worker.checkpoint import RunwireSaver
 from runwire.worker.checkpoint_pool import RetryingPool
 from runwire.worker.chunks import INTERRUPT, MODES, Chunks, is_function, shows_values, without_interrupts
 from runwire.worker.claims import ClaimedRun, Ending
+from runwire.worker.command_writes import replaced_by
 from runwire.worker.events import RunEvents, error_of
 from runwire.worker.fence import StaleClaim, StorageUnavailable
 from runwire.worker.graphs import Graphs
@@ -146,6 +147,8 @@ class Attempt:
             self._graph = graph
             paused = await self._paused(graph) if self.run.claim > 1 else None
             work = self._input(applied)
+            if isinstance(work, Command):
+                self._saver.replaced.update(replaced_by(work, graph.channels))
             stream = _standing_at(paused) if paused else self._stream(graph, config, modes, work)
             async for item in stream:
                 namespace, mode, chunk = item if len(item) == 3 else ((), *item)

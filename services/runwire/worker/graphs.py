@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from typing import Any, TypeAlias
 
-from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
 from langgraph.store.base import BaseStore
 
 from runwire.core.project import Project, ProjectError
+from runwire.worker.checkpoint import RunwireSaver
 
 Compiled: TypeAlias = Pregel[Any, Any, Any, Any]
 
@@ -37,7 +37,7 @@ class Graphs:
 
     @asynccontextmanager
     async def made(
-        self, graph_id: str, config: Any, saver: BaseCheckpointSaver[str] | None, store: BaseStore | None
+        self, graph_id: str, config: Any, saver: RunwireSaver | None, store: BaseStore | None
     ) -> AsyncIterator[Compiled]:
         """A graph to run once: a compiled one, or what its factory makes of the config."""
         found = self._loaded[graph_id]
@@ -62,7 +62,9 @@ def _compiled(name: str, found: Any) -> Compiled | Callable[..., Any]:
     raise ProjectError(f"Graph {name} is a {type(found).__name__}, not a graph, a StateGraph or a factory of one.")
 
 
-def _equipped(graph: Compiled, name: str, saver: BaseCheckpointSaver[str] | None, store: BaseStore | None) -> Compiled:
+def _equipped(graph: Compiled, name: str, saver: RunwireSaver | None, store: BaseStore | None) -> Compiled:
+    if saver is not None:
+        saver.channels = graph.channels
     return graph.copy({"checkpointer": saver, "store": store, "name": graph.name or name})
 
 
