@@ -77,7 +77,7 @@ def keys_file(file: Path, grants: Mapping[str, Sequence[str]], tenant: str = "ac
     return keys
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def guarded(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Guarded]:
     """Resource, Dispatch and Stream on a database of their own. No worker."""
     file = tmp_path_factory.mktemp("access") / "keys.jsonl"

@@ -20,7 +20,7 @@ from tests.harness.in_process import in_process
 from tests.harness.platform import Platform
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def platform(servers: Servers) -> AsyncIterator[Platform]:
     """All of it, in the tests' event loop."""
     async with fresh_database(servers) as uri:

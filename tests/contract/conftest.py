@@ -13,7 +13,7 @@ from tests.harness.in_process import in_process
 from tests.harness.platform import Platform
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def contract(servers: Servers) -> AsyncIterator[Platform]:
     """Everything, on a database of its own."""
     async with fresh_database(servers) as uri:

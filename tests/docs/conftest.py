@@ -24,7 +24,7 @@ def starts_servers(snippet: Snippet) -> bool:
     return snippet.code.rstrip().endswith(_START)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def platform(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
     """Four processes with the example graphs, and with the variables that the guide's first command sets."""
     (command,) = filter(starts_servers, snippets_of(GUIDE))

@@ -17,7 +17,7 @@ from tests.harness.in_process import serving
 from tests.harness.workers import crew_of
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def client(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
     """A client of the services, whose workers serve one project each, from its own langgraph.json."""
     async with AsyncExitStack() as stack:

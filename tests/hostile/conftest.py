@@ -22,26 +22,26 @@ from tests.hostile.calls import Caller
 _WITNESS = Path(__file__).with_name("witness")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the processes' logs."""
     return tmp_path_factory.mktemp("hostile")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def witness(logs: Path) -> Path:
     """The file in which processes note what they import and start."""
     return logs / "witness"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def settings_of_processes(servers: Servers) -> AsyncIterator[Settings]:
     """On a database of their own."""
     async with fresh_database(servers) as uri:
         yield system_settings(uri, servers.redis_uri, lease=timedelta(seconds=30))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def processes(settings_of_processes: Settings, logs: Path, witness: Path) -> AsyncIterator[Stack]:
     """The four processes."""
     with pytest.MonkeyPatch.context() as patch:
@@ -51,7 +51,7 @@ async def processes(settings_of_processes: Settings, logs: Path, witness: Path) 
             yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def platform(processes: Stack, settings_of_processes: Settings) -> AsyncIterator[Platform]:
     """Their stubs."""
     addresses = {name: processes.address(name) for name in ("resource", "dispatch", "stream", "worker")}

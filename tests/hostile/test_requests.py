@@ -19,7 +19,7 @@ from tests.hostile.aftermath import Rows
 from tests.hostile.calls import Caller
 from tests.hostile.campaign import Figures
 
-REQUESTS = int(os.environ.get("RUNWIRE_FUZZ_REQUESTS", "3000"))
+REQUESTS = int(os.environ.get("RUNWIRE_FUZZ_REQUESTS", "2000"))
 SEED = int(os.environ.get("RUNWIRE_FUZZ_SEED", secrets.randbelow(2**31)))
 GROWTH_MB = 32
 

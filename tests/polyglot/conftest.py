@@ -49,7 +49,7 @@ class Program:
             await process.wait()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def program(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Program:
     """A copy of the example, made by the README's commands on the packages of its lock file."""
     if not shutil.which("node", path=_PATH):
@@ -98,7 +98,7 @@ async def _done(folder: Path, *command: str) -> None:
     assert process.returncode == 0, f"{' '.join(command)} failed:\n{said.decode()}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def platform(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
     """Four processes with the example graphs, whose model takes its time."""
     with pytest.MonkeyPatch.context() as patch:

@@ -26,7 +26,7 @@ class Tenants:
     pool: Pool
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def tenants(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tenants]:
     """Services and a worker in this process."""
     file = tmp_path_factory.mktemp("tenants") / "keys.jsonl"

@@ -7,6 +7,7 @@ import logging
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import httpx2
 
@@ -27,6 +28,12 @@ class Answer:
     error: str
 
 
+@cache
+def _public_tls() -> ssl.SSLContext:
+    """Trusts the public authorities. To read them takes milliseconds, so it is done once."""
+    return httpx2.create_ssl_context()
+
+
 class _NoAddress(Exception):
     """The host has no address that may be called."""
 
@@ -45,7 +52,7 @@ class Caller:
         logging.getLogger("httpcore2").setLevel(logging.INFO)
         # Connections are told apart by address and not by name, so none may serve two calls.
         self._transport = httpx2.AsyncHTTPTransport(
-            verify=tls or httpx2.create_ssl_context(),
+            verify=tls or _public_tls(),
             trust_env=False,
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),
         )
