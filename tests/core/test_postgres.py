@@ -40,6 +40,22 @@ async def test_a_cancelled_statement_is_not_waited_for_when_postgres_is_silent(s
         assert await pool.fetchval("SELECT 1") == 1
 
 
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_connection_that_breaks_while_it_is_given_back_is_no_error(
+    servers: Servers, database_uri: str, turns: int
+) -> None:
+    async with connect(system_settings(database_uri, servers.redis_uri), "test") as pool:
+        connection = await pool.acquire()
+        await connection.transaction().start()
+        its_own = connection._con
+        giving = asyncio.create_task(pool.release(connection))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        its_own.terminate()
+        await giving
+        assert await pool.fetchval("SELECT 1") == 1
+
+
 async def test_a_rollback_is_not_waited_for_longer_than_a_statement(servers: Servers) -> None:
     async with (
         proxied_database(servers) as (uri, proxy),

@@ -82,6 +82,8 @@ async def measure(rig: Rig) -> dict[str, Figures]:
 async def _of_process(rig: Rig, member: Member, process: psutil.Process) -> Figures:
     try:
         told = await _told(rig.folder / "figures" / str(process.pid), process.pid)
+        if not told["tasks"]:
+            raise Unanswered(f"a process of {member.name}, {process.pid}, has yet to begin its work")
         found: Figures = {
             "pid": process.pid,
             "age": round(time.time() - process.create_time()),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import os
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.faults import figures
@@ -53,3 +58,19 @@ async def test_a_process_that_stays_away_is_an_error(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(figures, "_SETTLED_SECONDS", -1)
     with pytest.raises(figures.Unanswered):
         await figures.settled(looks(monkeypatch, None))
+
+
+async def test_a_process_that_has_yet_to_begin_is_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "figures").mkdir()
+    inside = Path(figures.__file__).with_name("inside")
+    environment = {**os.environ, "PYTHONPATH": str(inside), "FAULTS_FIGURES": str(tmp_path / "figures")}
+    rig: Any = SimpleNamespace(folder=tmp_path)
+    member: Any = SimpleNamespace(name="worker-1")
+    code = "import time; time.sleep(60)"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, env=environment)
+    try:
+        with pytest.raises(figures.Unanswered, match="has yet to begin"):
+            await figures._of_process(rig, member, psutil.Process(process.pid))
+    finally:
+        process.kill()
+        await process.wait()

@@ -89,13 +89,14 @@ class _PromptPool(asyncpg.Pool):  # type: ignore[misc]
                 await super().close()
 
     async def release(self, connection: Any, *, timeout: float | None = None) -> None:
-        """Gives a connection back, or closes it."""
+        """Gives a connection back, or closes it. That it can't be had again is not told."""
         giving = asyncio.ensure_future(
             super().release(connection, timeout=_RELEASE_SECONDS if timeout is None else timeout)
         )
         # Whoever is cancelled here does not hear of what becomes of it, and need not.
         giving.add_done_callback(lambda done: done.cancelled() or done.exception())
-        with suppress(TimeoutError):
+        # One that breaks meanwhile, or was broken, is replaced: what was done with it is done.
+        with suppress(*_TRANSIENT):
             await asyncio.shield(giving)
 
 
