@@ -14,7 +14,7 @@ from runwire.core.settings import Settings
 from tests.model.life_driver import CLEAR, Life
 
 # Of each part.
-_HISTORIES = int(os.environ.get("RUNWIRE_MODEL_HISTORIES", "125"))
+_HISTORIES = int(os.environ.get("RUNWIRE_MODEL_HISTORIES", "80"))
 
 Step = tuple[str, int, int]
 

@@ -213,9 +213,10 @@ async def test_a_pending_run_is_rolled_back(platform: Platform) -> None:
     await platform.finish(first.run_id)
 
 
-async def test_a_rollback_overrides_an_interrupt(platform: Platform) -> None:
-    run = await platform.create("thread", {"delay": 2.0}, thread=new_thread())
-    await platform.reached(run.run_id, "started")
+async def test_a_rollback_overrides_an_interrupt(platform: Platform, journal: Path) -> None:
+    run = await platform.create("thread", {"delay": 2.0, "journal": str(journal)}, thread=new_thread())
+    # A run whose code has yet to begin is cancelled at once.
+    await until(lambda: _lines(journal, 1))
     await platform.cancel(run.run_id)
     await platform.cancel(run.run_id, rollback=True)
     assert (await refused(_gone(platform, run.run_id))).code == grpc.StatusCode.NOT_FOUND
