@@ -7,7 +7,7 @@ rollback of its run makes the one before it the last again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from langgraph.channels import BinaryOperatorAggregate, DeltaChannel, LastValue
@@ -30,12 +30,12 @@ def replaced_by(command: Command[Any], channels: Mapping[str, Any]) -> set[str]:
 
 
 def without_replaced(
-    writes: Iterable[PendingWrite], channels: Mapping[str, Any], replaced: Iterable[str]
+    writes: Sequence[PendingWrite], channels: Mapping[str, Any], replaced: Iterable[str]
 ) -> list[PendingWrite]:
     """The writes of a checkpoint, without those of Commands that a later one replaces, or one to come: `replaced`."""
     gone = set(replaced)
     shown: list[PendingWrite] = []
-    for write in reversed([*writes]):
+    for write in reversed(writes):
         task_id, name, value = write
         if task_id == COMMAND_TASK and name in gone:
             write = _NOTHING

@@ -22,6 +22,7 @@ from runwire.worker.fence import StaleClaim
 from runwire.worker.graphs import Graphs
 from runwire.worker.outbox import Outbox
 from runwire.worker.store import item_ttl
+from runwire.worker.strays import Strays
 from runwire.worker.threads import RunThreads
 
 _log = logging.getLogger(__name__)
@@ -67,8 +68,7 @@ class Executor:
         self._held: set[Held] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._slot_freed = asyncio.Event()
-        # Until then, runs may be claimed for us that we do not know of. It stays until they have been given back.
-        self._unsure_until: float | None = None
+        self._strays = Strays(settings.lease)
         self._draining = asyncio.Event()
         self._item_ttl = item_ttl(settings)
         self._threads = RunThreads(max(32, settings.slots * 2))
@@ -108,7 +108,7 @@ class Executor:
     async def _wait_for_slot(self) -> None:
         self._slot_freed.clear()
         try:
-            async with asyncio.timeout_at(self._unsure_until):
+            async with asyncio.timeout_at(self._strays.until):
                 await self._slot_freed.wait()
         except TimeoutError:
             # What may be held unknown must not wait until a slot is free here.
@@ -124,16 +124,13 @@ class Executor:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _claim(self, limit: int) -> Taken:
-        loop = asyncio.get_running_loop()
         try:
-            if self._unsure_until is not None:
-                await self._release_strays(self._unsure_until)
+            await self._strays.give_back(self._release_strays)
             taken = await self._claims.claim(self._graphs.ids, limit) if limit else Taken()
         except Exception as error:
             if not is_transient(error):
                 raise
-            # It may have been done, or be done yet, by a statement that nobody hears of any more.
-            self._unsure_until = loop.time() + self._settings.lease.total_seconds()
+            self._strays.expect()
             _log.warning("no claim", extra={"action": "claim_failed", "error": str(error)})
             await asyncio.sleep(0.2)
             return Taken()
@@ -141,12 +138,8 @@ class Executor:
             await self._begin(taken.runs)
         return taken
 
-    async def _release_strays(self, unsure_until: float) -> None:
-        # Only what begins after that time finds them all, and user code may have blocked this loop until long after it.
-        is_last = asyncio.get_running_loop().time() >= unsure_until
+    async def _release_strays(self) -> None:
         await self._bus.wake(await self._claims.release_strays([held.run for held in self._held]))
-        if is_last:
-            self._unsure_until = None
 
     async def _begin(self, claimed: Sequence[ClaimedRun]) -> None:
         loop = asyncio.get_running_loop()

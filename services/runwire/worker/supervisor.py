@@ -10,11 +10,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import UUID
 
 from runwire.core.bus import Bus
 from runwire.core.ids import RunKey
 from runwire.core.postgres import Pool, is_transient, persistently, retrying
+from runwire.core.repeating import repeating
 from runwire.core.settings import Settings
 from runwire.worker.link import LINK_VARIABLE, SupervisorEnd
 from runwire.worker.registration import Overdue, Registration, Released
@@ -110,10 +112,10 @@ class Supervisor:
                     return
                 beats = group.create_task(self._keep_lease(life))
                 control = group.create_task(self._pass_on_cancels(life.worker_id))
-                late_claims = group.create_task(self._give_back_late_claims(life))
-                await stopped
+                lease = self._settings.lease
+                async with repeating(lease, (lease, partial(self._give_back_late_claims, life))):
+                    await stopped
                 control.cancel()
-                late_claims.cancel()
                 await self._drain(life, beats)
         finally:
             self._registered = False
@@ -205,20 +207,13 @@ class Supervisor:
             await self._bus.publish([(self._bus.keys.events(culprit.run), b"")])
         await self._tell(released)
 
-    async def _give_back_late_claims(self, life: Registration) -> None:
+    async def _give_back_late_claims(self, life: Registration) -> bool:
         """A claim that was on its way when its executor died may take effect after all was given back."""
-        interval = self._settings.lease.total_seconds()
-        while True:
-            await asyncio.sleep(interval)
-            try:
-                async with asyncio.timeout(interval):
-                    for number in await life.holders():
-                        if number not in self._executors and number not in self._giving_back:
-                            _log.warning("late claim", extra={"action": "late_claim", "executor": number})
-                            await self._tell(await life.release(number, use_up=False))
-            except Exception as error:
-                if not is_transient(error):
-                    raise
+        for number in await life.holders():
+            if number not in self._executors and number not in self._giving_back:
+                _log.warning("late claim", extra={"action": "late_claim", "executor": number})
+                await self._tell(await life.release(number, use_up=False))
+        return False
 
     async def _tell(self, released: list[Released]) -> None:
         await self._bus.publish([(self._bus.keys.events(given.run), b"") for given in released])

@@ -17,6 +17,7 @@ from runwire.worker.checkpoint import RunwireSaver
 from runwire.worker.fence import StorageUnavailable
 from runwire.worker.graphs import Graphs
 from runwire.worker.store import RunwireStore, item_ttl
+from runwire.worker.strays import Strays
 from runwire.worker.thread_state_reads import get_state, list_history
 from runwire.worker.thread_state_requests import ClaimedRequest, RequestRefused
 from runwire.worker.thread_state_updates import SQL as UPDATES
@@ -43,10 +44,8 @@ class StateLane:
         self._item_ttl = item_ttl(settings)
         self._free = asyncio.Semaphore(settings.state_slots)
         self._poll_interval = settings.poll_interval.total_seconds()
-        self._lease = settings.lease.total_seconds()
         self._held: set[UUID] = set()
-        # Until then, requests may be claimed for us that we do not know of. It stays until they have been given back.
-        self._unsure_until: float | None = None
+        self._strays = Strays(settings.lease)
         self._draining = asyncio.Event()
 
     async def run(self) -> None:
@@ -78,20 +77,15 @@ class StateLane:
         self._draining.set()
 
     async def _claim(self) -> ClaimedRequest | None:
-        loop = asyncio.get_running_loop()
         me = self._worker_id, self._executor
+        release = partial(self._pool.execute, SQL["release_stray_state_requests"], *me, list(self._held))
         try:
-            if self._unsure_until is not None:
-                is_last = loop.time() >= self._unsure_until
-                await self._pool.execute(SQL["release_stray_state_requests"], *me, list(self._held))
-                if is_last:
-                    self._unsure_until = None
+            await self._strays.give_back(release)
             row = await self._pool.fetchrow(SQL["claim_state_request"], *me, self._graphs.ids)
         except Exception as error:
             if not is_transient(error):
                 raise
-            # It may have been done, or be done yet, by a statement that nobody hears of any more.
-            self._unsure_until = loop.time() + self._lease
+            self._strays.expect()
             await asyncio.sleep(_AGAIN_SECONDS)
             return None
         if row is None:
